@@ -1,0 +1,112 @@
+"""TorchRec's own numbers: 128 recorded cases, and how they are laid onto our layers."""
+
+import functools
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
+from tfrec_models.interop.torchrec import load_torchrec_state_dict
+from tfrec_models.interop.torchrec.entries import torchrec_entries
+
+DIRECTORY = pathlib.Path(__file__).parent / "oracle" / "cases"
+CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+@functools.cache
+def index():
+    """All cases by id."""
+    cases = json.loads((DIRECTORY / "index.json").read_text())["cases"]
+    return {case["id"]: case for case in cases}
+
+
+def select(**wanted):
+    """Ids of the cases whose fields are as wanted, such as class_name="DLRM"."""
+    return [
+        name
+        for name, case in index().items()
+        if all(
+            (case["class"].rsplit(".", 1)[1] if field == "class_name" else case.get(field)) in value
+            for field, value in wanted.items()
+        )
+    ]
+
+
+def arrays(name):
+    """The recorded arrays of a case."""
+    with np.load(DIRECTORY / f"{name}.npz") as archive:
+        return dict(archive)
+
+
+def collection(case, is_weighted=False):
+    """The case's tables as an EmbeddingBagCollection."""
+    tables = [
+        EmbeddingBagConfig(**{**table, "feature_names": tuple(table["feature_names"])})
+        for table in case["tables"]
+    ]
+    return EmbeddingBagCollection(tables=tables, is_weighted=is_weighted)
+
+
+def kjt(case, recorded, weights=None, prefix="in/"):
+    """The case's sparse input."""
+    return KeyedJaggedTensor.from_offsets_sync(
+        case["keys"],
+        tf.constant(recorded[prefix + "values"]),
+        tf.constant(recorded[prefix + "offsets"]),
+        weights=weights,
+    )
+
+
+def weights_of(recorded, prefix="w/"):
+    """TorchRec's state dict of the case."""
+    return {
+        key.removeprefix(prefix): value for key, value in recorded.items() if key.startswith(prefix)
+    }
+
+
+def load(layer, recorded):
+    """Gives the layer the case's initial weights."""
+    load_torchrec_state_dict(layer, weights_of(recorded))
+    return layer
+
+
+def check(layer, recorded, run):
+    """Compares outputs, and the gradients of every weight and float input, with TorchRec's.
+
+    Args:
+        layer: the layer that `run` calls, with the case's weights.
+        recorded: the case's arrays.
+        run: function from a dict of float inputs to a dict of outputs, named as recorded.
+    """
+    floats = {
+        key.removeprefix("grad/in/"): tf.constant(recorded[key.removeprefix("grad/")])
+        for key in recorded
+        if key.startswith("grad/in/")
+    }
+    with tf.GradientTape() as tape:
+        tape.watch(list(floats.values()))
+        outputs = run(floats)
+        cotangents = weights_of(recorded, "cot/")
+        loss = tf.add_n(
+            [tf.reduce_sum(outputs[key] * cotangent) for key, cotangent in cotangents.items()]
+            or [tf.zeros([])]
+        )
+    for key, expected in weights_of(recorded, "out/").items():
+        np.testing.assert_allclose(outputs[key], expected, **CLOSE, err_msg=f"out/{key}")
+    entries = torchrec_entries(layer)
+    variables = {entry.variable.path: entry.variable.value for entry in entries.values()}
+    gradients = tape.gradient(loss, {"variables": variables, "inputs": floats})
+    for key, expected in weights_of(recorded, "grad/w/").items():
+        gradient = gradients["variables"][entries[key].variable.path]
+        gradient = np.zeros_like(expected) if gradient is None else _taken(entries[key], gradient)
+        np.testing.assert_allclose(gradient, expected, **CLOSE, err_msg=f"grad/w/{key}")
+    for key, expected in weights_of(recorded, "grad/in/").items():
+        gradient = gradients["inputs"][key]
+        gradient = np.zeros_like(expected) if gradient is None else tf.convert_to_tensor(gradient)
+        np.testing.assert_allclose(gradient, expected, **CLOSE, err_msg=f"grad/in/{key}")
+
+
+def _taken(entry, gradient):
+    return entry.take(tf.convert_to_tensor(gradient).numpy())

@@ -1,0 +1,56 @@
+"""The dense half of DLRM."""
+
+import keras
+
+from tfrec_models.layers.mlp import MLP
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class DenseArch(keras.layers.Layer):
+    """An MLP over the dense features, with ReLU after every layer, the last too.
+
+    Args:
+        in_features: int, the number of dense features.
+        layer_sizes: list of int, the layers' output columns. In DLRM the last must be the
+            embedding dim D.
+        **kwargs: those of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, in_features)`.
+
+    Output shape:
+        `(batch, layer_sizes[-1])`.
+
+    Raises:
+        ValueError: on sizes that are not positive, or none.
+
+    Example:
+
+    >>> import keras
+    >>> from tfrec_models.dlrm import DenseArch
+    >>> DenseArch(10, layer_sizes=[15, 3])(keras.ops.ones((20, 10))).shape
+    TensorShape([20, 3])
+    """
+
+    def __init__(self, in_features, layer_sizes, **kwargs):
+        super().__init__(**kwargs)
+        self.model = MLP(in_features, layer_sizes, dtype=self.dtype_policy, name="model")
+        if not self.model.layer_sizes:
+            raise ValueError("DenseArch needs at least one layer, received layer_sizes=[].")
+
+    def build(self, input_shape=None):
+        self.model.build((None, self.model.in_size))
+        self.built = True
+
+    def call(self, features):
+        return self.model(features)
+
+    def compute_output_shape(self, input_shape):
+        return self.model.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "in_features": self.model.in_size,
+            "layer_sizes": self.model.layer_sizes,
+        }

@@ -1,0 +1,132 @@
+"""DLRM's interaction: dot products of all pairs of embeddings."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfrec_models.layers.xla import Compiled
+
+
+def choose(n, k):
+    """Returns the number of ways to choose k of n: 0 where k is out of range.
+
+    Example:
+
+    >>> from tfrec_models.dlrm import choose
+    >>> choose(4, 2), choose(2, 4)
+    (6, 0)
+    """
+    return math.comb(n, k) if 0 <= k <= n else 0
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class InteractionArch(keras.layers.Layer):
+    """Dot products of every two of the dense vector and the F embeddings.
+
+    With Z the dense vector above the embeddings, (F + 1) x D, the output is the dense vector
+    followed by Z_i . Z_j for i < j, row by row: (0,1), (0,2) .. (0,F), (1,2) .. It has no
+    weights, and is compiled with XLA.
+
+    Paper: Naumov et al., Deep Learning Recommendation Model for Personalization and
+    Recommendation Systems, https://arxiv.org/abs/1906.00091.
+
+    Args:
+        num_sparse_features: int, F.
+        **kwargs: those of `keras.layers.Layer`.
+
+    Input shape:
+        dense_features `(batch, D)` and sparse_features `(batch, F, D)`.
+
+    Output shape:
+        `(batch, D + F + F (F - 1) / 2)`.
+
+    Raises:
+        ValueError: on a negative F, or at a call on another number of sparse features.
+
+    Example:
+
+    >>> import keras
+    >>> from tfrec_models.dlrm import InteractionArch
+    >>> interaction = InteractionArch(num_sparse_features=2)
+    >>> interaction(keras.ops.ones((10, 3)), keras.ops.ones((10, 2, 3))).shape
+    TensorShape([10, 6])
+    """
+
+    def __init__(self, num_sparse_features, **kwargs):
+        super().__init__(**kwargs)
+        check_num_sparse_features(num_sparse_features)
+        self.num_sparse_features = num_sparse_features
+        self.interaction = Compiled(dot_interaction)
+
+    def build(self, dense_features_shape=None, sparse_features_shape=None):
+        self.built = True
+
+    def call(self, dense_features, sparse_features):
+        if self.num_sparse_features == 0:
+            return dense_features
+        check_interaction_shapes(self, dense_features, sparse_features)
+        return self.interaction(dense_features, sparse_features)
+
+    def compute_output_shape(self, dense_features_shape, sparse_features_shape=None):
+        batch, dim = dense_features_shape
+        return (batch, dim + choose(self.num_sparse_features + 1, 2))
+
+    def get_config(self):
+        return {**super().get_config(), "num_sparse_features": self.num_sparse_features}
+
+
+def dot_interaction(dense, sparse):
+    """The dense vectors, then the dot products of all pairs above the diagonal.
+
+    Args:
+        dense: `(batch, D)`.
+        sparse: `(batch, F, D)`.
+
+    Returns:
+        `(batch, D + F (F + 1) / 2)`.
+    """
+    stacked = tf.concat([dense[:, tf.newaxis], sparse], axis=1)
+    products = tf.matmul(stacked, stacked, transpose_b=True)
+    size = stacked.shape[1]
+    rows, columns = np.triu_indices(size, k=1)
+    pairs = tf.gather(tf.reshape(products, [-1, size * size]), rows * size + columns, axis=1)
+    return tf.concat([dense, pairs], axis=1)
+
+
+def check_num_sparse_features(num_sparse_features):
+    """Raises ValueError unless it is an integer, 0 or above."""
+    if (
+        isinstance(num_sparse_features, bool)
+        or not isinstance(num_sparse_features, int)
+        or num_sparse_features < 0
+    ):
+        raise ValueError(
+            f"num_sparse_features must be an integer, 0 or above, received {num_sparse_features!r}."
+        )
+
+
+def check_interaction_shapes(layer, dense, sparse):
+    """Raises ValueError unless dense is (B, D) and sparse (B, F, D)."""
+    if len(dense.shape) != 2 or len(sparse.shape) != 3:
+        raise ValueError(
+            f"{type(layer).__name__} takes dense features (batch, D) and sparse features "
+            f"(batch, F, D), received shapes {tuple(dense.shape)} and {tuple(sparse.shape)}."
+        )
+    if sparse.shape[1] != layer.num_sparse_features:
+        raise ValueError(
+            f"{type(layer).__name__} was made for num_sparse_features="
+            f"{layer.num_sparse_features}, received {sparse.shape[1]} in shape "
+            f"{tuple(sparse.shape)}."
+        )
+    if None not in (dense.shape[1], sparse.shape[2]) and dense.shape[1] != sparse.shape[2]:
+        raise ValueError(
+            f"{type(layer).__name__} needs dense and sparse features of one width D, received "
+            f"shapes {tuple(dense.shape)} and {tuple(sparse.shape)}."
+        )
+    if None not in (dense.shape[0], sparse.shape[0]) and dense.shape[0] != sparse.shape[0]:
+        raise ValueError(
+            f"{type(layer).__name__} needs as many examples of dense as of sparse features, "
+            f"received shapes {tuple(dense.shape)} and {tuple(sparse.shape)}."
+        )

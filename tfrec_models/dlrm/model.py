@@ -1,0 +1,143 @@
+"""DLRM: sparse and dense arch, interaction, over arch."""
+
+import keras
+
+from tfrec_models.dlrm.dense_arch import DenseArch
+from tfrec_models.dlrm.interaction_arch import InteractionArch
+from tfrec_models.dlrm.over_arch import OverArch
+from tfrec_models.dlrm.sparse_arch import SparseArch
+from tfrec_models.ranking_model import RankingModel, check_batch_sizes
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class DLRM(RankingModel):
+    """Deep Learning Recommendation Model: a ranker over dense and sparse features.
+
+    Dense features go through an MLP, ids through embedding tables; the interaction crosses the
+    dense vector with the embeddings, and a second MLP makes logits of it:
+
+        logits = OverArch(InteractionArch(DenseArch(dense), SparseArch(sparse)))
+
+    Compile it with a loss that takes logits, such as
+    `keras.losses.BinaryCrossentropy(from_logits=True)`.
+
+    Paper: Naumov et al., Deep Learning Recommendation Model for Personalization and
+    Recommendation Systems, https://arxiv.org/abs/1906.00091.
+
+    Args:
+        embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
+            embedding_dim D.
+        dense_in_features: int, the number of dense features.
+        dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
+        over_arch_layer_sizes: list of at least two int; the last is the number of logits.
+        inter_arch: a layer to use in place of `InteractionArch`: called with dense `(batch, D)`
+            and sparse `(batch, F, D)`, it gives `(batch, n)` and tells n by
+            `compute_output_shape(dense_features_shape, sparse_features_shape)`; its `build`
+            takes the same two shapes.
+        **kwargs: those of `keras.Model`.
+
+    Input shape:
+        `{"dense_features": (batch, dense_in_features), "sparse_features": ...}`, or the two as
+        arguments of these names. For the forms of sparse_features see `EmbeddingBagCollection`.
+
+    Output shape:
+        `(batch, over_arch_layer_sizes[-1])`, logits.
+
+    Raises:
+        ValueError: on tables of unequal dims, a dense arch that does not end in D, an over arch
+            of one layer; at a call on inputs that do not fit.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
+    >>> model = DLRM(
+    ...     embedding_bag_collection=EmbeddingBagCollection(
+    ...         tables=[
+    ...             EmbeddingBagConfig(
+    ...                 name="t1", embedding_dim=8, num_embeddings=100, feature_names=["f1", "f3"]
+    ...             ),
+    ...             EmbeddingBagConfig(
+    ...                 name="t2", embedding_dim=8, num_embeddings=100, feature_names=["f2"]
+    ...             ),
+    ...         ]
+    ...     ),
+    ...     dense_in_features=100,
+    ...     dense_arch_layer_sizes=[20, 8],
+    ...     over_arch_layer_sizes=[5, 1],
+    ... )
+    >>> logits = model(
+    ...     dense_features=tf.random.uniform((2, 100)),
+    ...     sparse_features={
+    ...         "f1": tf.ragged.constant([[1, 2], [4]]),
+    ...         "f2": tf.constant([5, 4]),
+    ...         "f3": tf.ragged.constant([[], [3, 2, 9]], dtype=tf.int32),
+    ...     },
+    ... )
+    >>> logits.shape
+    TensorShape([2, 1])
+    """
+
+    def __init__(
+        self,
+        embedding_bag_collection,
+        dense_in_features,
+        dense_arch_layer_sizes,
+        over_arch_layer_sizes,
+        inter_arch=None,
+        **kwargs,
+    ):
+        super().__init__(dense_in_features, **kwargs)
+        policy = self.dtype_policy
+        self.sparse_arch = SparseArch(embedding_bag_collection, dtype=policy, name="sparse_arch")
+        self.dense_arch = DenseArch(
+            dense_in_features, dense_arch_layer_sizes, dtype=policy, name="dense_arch"
+        )
+        dim, num_features = self.sparse_arch.embedding_dim, self.sparse_arch.num_sparse_features
+        if dense_arch_layer_sizes[-1] != dim:
+            raise ValueError(
+                f"The dense arch must end in the tables' embedding_dim {dim}, received "
+                f"dense_arch_layer_sizes={list(dense_arch_layer_sizes)}. Set the last to {dim}."
+            )
+        if inter_arch is None:
+            inter_arch = InteractionArch(num_features, dtype=policy, name="inter_arch")
+        self.inter_arch = inter_arch
+        over_in_features = inter_arch.compute_output_shape((None, dim), (None, num_features, dim))
+        self.over_arch = OverArch(
+            over_in_features[-1], over_arch_layer_sizes, dtype=policy, name="over_arch"
+        )
+
+    @property
+    def embedding_bag_collection(self):
+        return self.sparse_arch.embedding_bag_collection
+
+    def build(self, input_shape=None):
+        dim, num_features = self.sparse_arch.embedding_dim, self.sparse_arch.num_sparse_features
+        if not self.sparse_arch.built:
+            self.sparse_arch.build((None, len(self.sparse_feature_names), None))
+        self.dense_arch.build((None, self.dense_in_features))
+        self.inter_arch.build((None, dim), (None, num_features, dim))
+        self.over_arch.build((None, self.over_arch.mlp.in_size))
+        self.built = True
+
+    def rank(self, dense_features, sparse_features):
+        dense = self.dense_arch(dense_features)
+        sparse = self.sparse_arch(sparse_features)
+        check_batch_sizes(dense, sparse)
+        return self.over_arch(self.inter_arch(dense, sparse))
+
+    @property
+    def num_outputs(self):
+        return self.over_arch.layer_sizes[-1]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "embedding_bag_collection": keras.saving.serialize_keras_object(
+                self.embedding_bag_collection
+            ),
+            "dense_in_features": self.dense_in_features,
+            "dense_arch_layer_sizes": self.dense_arch.model.layer_sizes,
+            "over_arch_layer_sizes": self.over_arch.layer_sizes,
+            "inter_arch": keras.saving.serialize_keras_object(self.inter_arch),
+        }

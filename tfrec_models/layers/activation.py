@@ -1,0 +1,75 @@
+"""Activations that Keras does not have."""
+
+import keras
+
+from tfrec_models.layers._arguments import check_sizes
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class SwishLayerNorm(keras.layers.Layer):
+    """Swish with a layer normalisation inside the gate.
+
+        y = x * sigmoid(LayerNorm(x))
+
+    Args:
+        input_dims: int or list of int, the trailing dimensions to normalise over.
+        **kwargs: those of `keras.layers.Layer`.
+
+    Input shape:
+        `(..., *input_dims)`.
+
+    Output shape:
+        As the input.
+
+    Raises:
+        ValueError: on dimensions that are not positive.
+
+    Example:
+
+    >>> import keras
+    >>> from tfrec_models.layers import SwishLayerNorm
+    >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
+    TensorShape([20, 100])
+    """
+
+    def __init__(self, input_dims, **kwargs):
+        super().__init__(**kwargs)
+        self.input_dims = [input_dims] if isinstance(input_dims, int) else list(input_dims)
+        check_sizes("input_dims", self.input_dims)
+        axes = list(range(-len(self.input_dims), 0))
+        self.norm = keras.layers.LayerNormalization(
+            axis=axes, epsilon=1e-5, dtype=self.dtype_policy, name="norm"
+        )
+
+    def build(self, input_shape=None):
+        self.norm.build((None, *self.input_dims))
+        self.built = True
+
+    def call(self, inputs):
+        return inputs * keras.ops.sigmoid(self.norm(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "input_dims": self.input_dims}
+
+
+def get_activation(activation, width, dtype):
+    """Returns what to call for `activation` after a layer of `width` columns.
+
+    Raises:
+        ValueError: on an unknown activation.
+    """
+    if isinstance(activation, str) and activation == "swish_layernorm":
+        return SwishLayerNorm(width, dtype=dtype)
+    advice = (
+        "Use a Keras activation such as 'relu', 'sigmoid' or 'tanh', a function of a tensor, or "
+        "'swish_layernorm'."
+    )
+    if isinstance(activation, keras.layers.Layer):
+        raise ValueError(f"activation cannot be a layer, received {activation!r}. {advice}")
+    try:
+        return keras.activations.get(activation)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"Unknown activation {activation!r}. {advice}") from error

@@ -1,0 +1,122 @@
+"""The one place where embedding rows are looked up and pooled."""
+
+import tensorflow as tf
+
+from tfrec_models.layers.embedding_configs import PoolingType
+from tfrec_models.layers.id_policy import DROPPED, apply_id_policies
+from tfrec_models.sparse.features import SingleIds
+
+_COMBINERS = {PoolingType.SUM: "sum", PoolingType.MEAN: "mean"}
+
+
+def pooled_lookup(variable, stack, bags):
+    """Looks up and pools the bags of all columns of one table stack.
+
+    Args:
+        variable: `tf.Variable` of shape `(stack.num_rows, stack.embedding_dim)`.
+        stack: `TableStack`, where each table lies in the variable.
+        bags: `SingleIds` or `Bags` of the stack's columns.
+
+    Returns:
+        Tensor of shape `(B, C, embedding_dim)` in the dtype of the variable.
+    """
+    if isinstance(bags, SingleIds):
+        return _gather_single(variable, stack, bags)
+    return _pool_bags(variable, stack, bags)
+
+
+def _gather_single(variable, stack, bags):
+    columns = len(stack.columns)
+    ids = _settle(
+        stack,
+        bags.ids,
+        rows=lambda numbers, dtype: tf.constant([numbers], dtype),
+        locate=lambda position: (position // columns, position % columns),
+    )
+    kept = ids != DROPPED
+    drops = any(table.id_policy == "drop" for table in stack.tables)
+    rows = ids + tf.constant([stack.column_first_rows], stack.index_dtype)
+    embeddings = tf.gather(variable, tf.where(kept, rows, 0) if drops else rows)
+    if bags.weights is not None:
+        embeddings *= tf.cast(bags.weights, variable.dtype)[:, :, tf.newaxis]
+    if drops:
+        embeddings = tf.where(kept[:, :, tf.newaxis], embeddings, 0)
+    return embeddings
+
+
+def _pool_bags(variable, stack, bags):
+    columns = len(stack.columns)
+    num_bags = tf.size(bags.row_splits, out_type=tf.int32) - 1
+    batch_size = num_bags // columns
+    bag_of_id = _bag_of_id(bags.row_splits, tf.size(bags.ids, out_type=tf.int32))
+
+    def column_of(bag):
+        if bags.by_example:
+            return bag % columns
+        return bag // tf.cast(tf.maximum(batch_size, 1), bag.dtype)
+
+    def rows(numbers, dtype):
+        if len(set(numbers)) == 1:
+            return tf.constant(numbers[0], dtype)
+        numbers = tf.constant(numbers, dtype)
+        if bags.by_example:
+            by_bag = tf.tile(numbers, [batch_size])
+        else:
+            by_bag = tf.reshape(tf.tile(numbers[:, tf.newaxis], [1, batch_size]), [-1])
+        return tf.gather(by_bag, bag_of_id)
+
+    def locate(position):
+        bag = tf.cast(tf.gather(bag_of_id, position), tf.int64)
+        column = column_of(bag)
+        if bags.by_example:
+            return bag // columns, column
+        return bag - column * tf.cast(batch_size, tf.int64), column
+
+    ids = _settle(stack, bags.ids, rows, locate)
+    shifted = ids + rows(stack.column_first_rows, stack.index_dtype)
+    if any(table.id_policy == "drop" for table in stack.tables):
+        shifted = tf.where(ids == DROPPED, ids, shifted)
+    weights = bags.weights
+    if weights is not None:
+        weights = _ragged(tf.cast(weights, variable.dtype), bag_of_id, num_bags)
+    pooled = tf.nn.safe_embedding_lookup_sparse(
+        variable,
+        _ragged(shifted, bag_of_id, num_bags),
+        weights,
+        combiner=_COMBINERS[stack.pooling],
+    )
+    if bags.by_example:
+        return tf.reshape(pooled, [-1, columns, stack.embedding_dim])
+    by_column = tf.reshape(pooled, [columns, batch_size, stack.embedding_dim])
+    return tf.transpose(by_column, [1, 0, 2])
+
+
+def _settle(stack, ids, rows, locate):
+    """Applies the tables' id policies and brings ids to the stack's index dtype."""
+    tables = stack.column_tables
+    if max(table.num_embeddings for table in tables) >= 2**31:
+        ids = tf.cast(ids, tf.int64)
+    settled = apply_id_policies(
+        ids, lambda numbers: rows(numbers, ids.dtype), stack.feature_names, tables, locate
+    )
+    return tf.cast(settled, stack.index_dtype)
+
+
+def _bag_of_id(row_splits, num_ids):
+    """The bag each id lies in.
+
+    A running sum of bag starts; `tf.repeat` and `value_rowids` lay out a mask of the longest bag
+    for every bag, which costs five times as much when one feature's bags are long.
+    """
+    starts = tf.cast(row_splits[1:-1], tf.int32)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(starts), starts, num_ids + 1)
+    return tf.cumsum(counts)[:-1]
+
+
+def _ragged(flat, bag_of_id, num_bags):
+    return tf.RaggedTensor.from_value_rowids(
+        flat,
+        tf.cast(bag_of_id, tf.int64),
+        nrows=tf.cast(num_bags, tf.int64),
+        validate=False,
+    )

@@ -1,0 +1,121 @@
+"""What all rankers share: their inputs, their checks, their saving."""
+
+import abc
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from tfrec_models.layers._arguments import check_positive
+from tfrec_models.sparse._checks import require
+
+INPUTS = ("dense_features", "sparse_features")
+
+
+class RankingModel(keras.Model, abc.ABC):
+    """Base of models over dense and sparse features.
+
+    A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
+
+    Args:
+        dense_in_features: int, the number of dense features.
+        **kwargs: those of `keras.Model`.
+    """
+
+    def __init__(self, dense_in_features, **kwargs):
+        super().__init__(**kwargs)
+        check_positive("dense_in_features", dense_in_features)
+        self.dense_in_features = dense_in_features
+        # Lookups of ragged ids do not compile; jit_compile="auto" would try to on a GPU.
+        self.supports_jit = False
+
+    @abc.abstractmethod
+    def rank(self, dense_features, sparse_features):
+        """Returns the model's output for one batch."""
+
+    @property
+    @abc.abstractmethod
+    def num_outputs(self):
+        """The number of output columns."""
+
+    @property
+    def sparse_feature_names(self):
+        """The sparse features in table order: the order of packed input."""
+        return self.embedding_bag_collection.sparse_feature_names
+
+    def compile(self, *args, jit_compile="auto", **kwargs):
+        if jit_compile is True:
+            raise ValueError(
+                f"{type(self).__name__} cannot be compiled with jit_compile=True: XLA has no "
+                "kernel for lookups of ragged ids. Leave jit_compile at 'auto'; the interaction "
+                "is compiled with XLA anyway."
+            )
+        super().compile(*args, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras restores a model whose compile() is overridden only if told how.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def call(self, dense_features, sparse_features=None):
+        dense_features, sparse_features = split_inputs(dense_features, sparse_features)
+        return self.rank(self._checked_dense(dense_features), sparse_features)
+
+    def compute_output_spec(self, dense_features, sparse_features=None):
+        dense_features, _ = split_inputs(dense_features, sparse_features)
+        return keras.KerasTensor((dense_features.shape[0], self.num_outputs), self.compute_dtype)
+
+    @classmethod
+    def from_config(cls, config):
+        config = {
+            key: keras.saving.deserialize_keras_object(value) if _is_object(value) else value
+            for key, value in config.items()
+        }
+        return cls(**config)
+
+    def _checked_dense(self, dense_features):
+        dense_features = tf.convert_to_tensor(dense_features)
+        if not dense_features.dtype.is_floating:
+            raise TypeError(
+                "dense_features must be floats, received "
+                f"{dense_features.dtype.name}. Cast them with tf.cast(dense_features, tf.float32)."
+            )
+        shape = dense_features.shape
+        if shape.rank != 2 or shape[1] not in (None, self.dense_in_features):
+            raise ValueError(
+                f"dense_features must have shape (batch, {self.dense_in_features}), "
+                f"dense_in_features of them, received {shape}."
+            )
+        return dense_features
+
+
+def check_batch_sizes(dense, sparse):
+    """Raises, or asserts in a graph, that both have the same number of examples."""
+    rows = tf.shape(dense)[0], tf.shape(sparse)[0]
+    require(
+        tf.equal(*rows),
+        "dense_features and sparse_features must have the same number of examples, received:",
+        *rows,
+    )
+
+
+def split_inputs(dense_features, sparse_features):
+    """Returns dense and sparse features, given as two arguments or as one dict."""
+    if sparse_features is not None:
+        return dense_features, sparse_features
+    if not isinstance(dense_features, Mapping) or set(dense_features) != set(INPUTS):
+        came = (
+            f"a dict with {sorted(dense_features)}"
+            if isinstance(dense_features, Mapping)
+            else type(dense_features).__name__
+        )
+        raise ValueError(
+            "A ranking model takes a dict with 'dense_features' and 'sparse_features', or the two "
+            f"as arguments of these names. Received {came}."
+        )
+    return dense_features["dense_features"], dense_features["sparse_features"]
+
+
+def _is_object(value):
+    return isinstance(value, dict) and "class_name" in value
