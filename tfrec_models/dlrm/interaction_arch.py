@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_models.layers._arguments import check_not_negative
 from tfrec_models.layers.xla import Compiled
 
 
@@ -56,7 +57,7 @@ class InteractionArch(keras.layers.Layer):
 
     def __init__(self, num_sparse_features, **kwargs):
         super().__init__(**kwargs)
-        check_num_sparse_features(num_sparse_features)
+        check_not_negative("num_sparse_features", num_sparse_features)
         self.num_sparse_features = num_sparse_features
         self.interaction = Compiled(dot_interaction)
 
@@ -93,18 +94,6 @@ def dot_interaction(dense, sparse):
     rows, columns = np.triu_indices(size, k=1)
     pairs = tf.gather(tf.reshape(products, [-1, size * size]), rows * size + columns, axis=1)
     return tf.concat([dense, pairs], axis=1)
-
-
-def check_num_sparse_features(num_sparse_features):
-    """Raises ValueError unless it is an integer, 0 or above."""
-    if (
-        isinstance(num_sparse_features, bool)
-        or not isinstance(num_sparse_features, int)
-        or num_sparse_features < 0
-    ):
-        raise ValueError(
-            f"num_sparse_features must be an integer, 0 or above, received {num_sparse_features!r}."
-        )
 
 
 def check_interaction_shapes(layer, dense, sparse):

@@ -116,7 +116,8 @@ class DLRM(RankingModel):
         if not self.sparse_arch.built:
             self.sparse_arch.build((None, len(self.sparse_feature_names), None))
         self.dense_arch.build((None, self.dense_in_features))
-        self.inter_arch.build((None, dim), (None, num_features, dim))
+        if not self.inter_arch.built:
+            self.inter_arch.build((None, dim), (None, num_features, dim))
         self.over_arch.build((None, self.over_arch.mlp.in_size))
         self.built = True
 

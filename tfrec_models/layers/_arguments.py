@@ -7,6 +7,12 @@ def check_positive(argument, value):
         raise ValueError(f"{argument} must be a positive integer, received {value!r}.")
 
 
+def check_not_negative(argument, value):
+    """Raises ValueError unless `value` is an integer, 0 or above."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{argument} must be an integer, 0 or above, received {value!r}.")
+
+
 def check_sizes(argument, values):
     """Raises ValueError unless `values` is a list of integers above 0."""
     if isinstance(values, (str, int)) or any(

@@ -131,10 +131,8 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             )
         return cls(
             tuple(bags),
-            tf.concat([ragged.values for ragged in bags.values()], 0) if bags else [],
-            lengths=tf.concat([ragged.row_lengths() for ragged in bags.values()], 0)
-            if bags
-            else [],
+            _joined([ragged.values for ragged in bags.values()]) if bags else [],
+            lengths=_joined([ragged.row_lengths() for ragged in bags.values()]) if bags else [],
             weights=None
             if weights is None
             else tf.concat([_as_ragged(weights[name], name).values for name in bags], 0),
@@ -168,8 +166,8 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             )
         return assemble(
             _checks.check_keys([key for kjt in kjt_list for key in kjt.feature_names]),
-            tf.concat([kjt.flat_values for kjt in kjt_list], 0),
-            offsets_from_lengths(tf.concat([kjt.lengths() for kjt in kjt_list], 0)),
+            _joined([kjt.flat_values for kjt in kjt_list]),
+            offsets_from_lengths(_joined([kjt.lengths() for kjt in kjt_list])),
             tf.concat(weights, 0) if all(weighted) else None,
         )
 
@@ -319,6 +317,13 @@ def assemble(keys, values, offsets, weights):
         feature_names=tuple(keys), flat_values=values, row_splits=offsets, flat_weights=weights
     )
     return kjt
+
+
+def _joined(tensors):
+    """The tensors one after the other; int32 and int64 together become int64."""
+    if {tensor.dtype for tensor in tensors} == {tf.int32, tf.int64}:
+        tensors = [tf.cast(tensor, tf.int64) for tensor in tensors]
+    return tf.concat(tensors, 0)
 
 
 def _as_ragged(ids, name):
