@@ -129,7 +129,7 @@ def _check_half_precision(layer, make, policy, inputs, outputs):
     twin = make()
     keras.config.set_dtype_policy(before)
     twin.build()
-    for mine, theirs in zip(twin.variables, layer.variables, strict=True):
+    for mine, theirs in zip(twin.weights, layer.weights, strict=True):
         assert mine.dtype == "float32"
         mine.assign(theirs.value)
     low = twin(*inputs)

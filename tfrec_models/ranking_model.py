@@ -6,13 +6,14 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from tfrec_models._keras_hooks import StrategyTraining
 from tfrec_models.layers._arguments import check_positive
 from tfrec_models.sparse._checks import require
 
 INPUTS = ("dense_features", "sparse_features")
 
 
-class RankingModel(keras.Model, abc.ABC):
+class RankingModel(StrategyTraining, keras.Model, abc.ABC):
     """Base of models over dense and sparse features.
 
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
@@ -58,11 +59,33 @@ class RankingModel(keras.Model, abc.ABC):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def call(self, dense_features, sparse_features=None):
+    # `training` is not passed on by hand: Keras hands it to every layer below that asks for it,
+    # but in fit only if the model's call names it.
+    def call(self, dense_features, sparse_features=None, training=None):
         dense_features, sparse_features = split_inputs(dense_features, sparse_features)
         return self.rank(self._checked_dense(dense_features), sparse_features)
 
-    def compute_output_spec(self, dense_features, sparse_features=None):
+    def logits(self, dense_features, sparse_features=None):
+        """Returns what the sigmoid of is the probability, `(batch, num_outputs)`.
+
+        Args:
+            dense_features, sparse_features: as in a call of the model.
+        """
+        return self(dense_features, sparse_features)
+
+    def export(self, *args, **kwargs):
+        """Refuses: Keras's export takes no ragged inputs.
+
+        Raises:
+            NotImplementedError: always, with what to call instead.
+        """
+        raise NotImplementedError(
+            "Keras's export has no form for ragged features. Use "
+            "tfrec_models.serving.export(model, directory), whose signatures TensorFlow Serving "
+            "takes."
+        )
+
+    def compute_output_spec(self, dense_features, sparse_features=None, training=None):
         dense_features, _ = split_inputs(dense_features, sparse_features)
         return keras.KerasTensor((dense_features.shape[0], self.num_outputs), self.compute_dtype)
 

@@ -10,7 +10,12 @@ ROWS = 10
 TABLE = np.arange(1.0, ROWS + 2, dtype=np.float32)[:, np.newaxis]
 """Row i holds i + 1, and the row after the last, the one of "oov", ROWS + 1."""
 
-OUTSIDE = {"negative": -1, "very_negative": -7, "equal_to_the_size": ROWS, "int64_maximum": 2**63 - 1}
+OUTSIDE = {
+    "negative": -1,
+    "very_negative": -7,
+    "equal_to_the_size": ROWS,
+    "int64_maximum": 2**63 - 1,
+}
 
 EXPECTED = {
     "clip": lambda number: 1.0 if number < 0 else float(ROWS),

@@ -64,7 +64,11 @@ def test_from_dict_and_packed():
         {"a": tf.ragged.constant([[1, 2], [], [3]]), "b": [4, 5, 6], "c": [[7, 8], [9, 1], [2, 3]]}
     )
     assert kjt["b"].to_ragged().to_list() == [[4], [5], [6]]
-    assert kjt.to_packed().to_list() == [[[1, 2], [4], [7, 8]], [[], [5], [9, 1]], [[3], [6], [2, 3]]]
+    assert kjt.to_packed().to_list() == [
+        [[1, 2], [4], [7, 8]],
+        [[], [5], [9, 1]],
+        [[3], [6], [2, 3]],
+    ]
 
 
 def test_inside_tf_function():

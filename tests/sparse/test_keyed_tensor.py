@@ -14,9 +14,7 @@ def test_operations_equal_torchrec():
     case, recorded = oracle.index()["keyed_tensor_ops"], oracle.arrays("keyed_tensor_ops")
     tensors = [
         KeyedTensor(keys, lengths, tf.constant(recorded[f"in/kt{i}"]))
-        for i, (keys, lengths) in enumerate(
-            zip(case["keys"], case["length_per_key"], strict=True)
-        )
+        for i, (keys, lengths) in enumerate(zip(case["keys"], case["length_per_key"], strict=True))
     ]
     assert tensors[0].offset_per_key() == case["offset_per_key"]
     np.testing.assert_array_equal(tensors[0]["b"], recorded["out/getitem_b"])
@@ -41,7 +39,10 @@ def test_in_a_functional_model():
     inputs = {n: keras.Input((None,), ragged=True, dtype="int64", name=n) for n in ("a", "b")}
     pooled = ebc(inputs)
     model = keras.Model(inputs, [pooled["b"], pooled["a"]])
-    ids = {"a": tf.ragged.constant([[1, 2], []], tf.int64), "b": tf.ragged.constant([[3], [4]], tf.int64)}
+    ids = {
+        "a": tf.ragged.constant([[1, 2], []], tf.int64),
+        "b": tf.ragged.constant([[3], [4]], tf.int64),
+    }
     table = ebc.read_table("t").numpy()
     second, first = model(ids)
     np.testing.assert_allclose(second, table[[3, 4]], rtol=1e-6)

@@ -1,10 +1,26 @@
-"""DLRM and its parts (as `torchrec.models.dlrm`)."""
+"""DLRM, its variants and their parts (as `torchrec.models.dlrm`)."""
 
 from tfrec_models.dlrm.dense_arch import DenseArch
+from tfrec_models.dlrm.dlrm_dcn import DLRM_DCN
+from tfrec_models.dlrm.dlrm_projection import DLRM_Projection
 from tfrec_models.dlrm.interaction_arch import InteractionArch, choose
+from tfrec_models.dlrm.interaction_dcn_arch import InteractionDCNArch
+from tfrec_models.dlrm.interaction_projection_arch import InteractionProjectionArch
 from tfrec_models.dlrm.model import DLRM
 from tfrec_models.dlrm.over_arch import OverArch
 from tfrec_models.dlrm.sparse_arch import SparseArch
 from tfrec_models.dlrm.train import DLRMTrain
 
-__all__ = ["DLRM", "DLRMTrain", "DenseArch", "InteractionArch", "OverArch", "SparseArch", "choose"]
+__all__ = [
+    "DLRM",
+    "DLRM_DCN",
+    "DLRMTrain",
+    "DLRM_Projection",
+    "DenseArch",
+    "InteractionArch",
+    "InteractionDCNArch",
+    "InteractionProjectionArch",
+    "OverArch",
+    "SparseArch",
+    "choose",
+]

@@ -2,11 +2,11 @@
 
 import keras
 
-from tfrec_models.layers.embedding_bag_collection import EmbeddingBagCollection
+from tfrec_models.sparse_arch import BaseSparseArch, count_and_dim
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class SparseArch(keras.layers.Layer):
+class SparseArch(BaseSparseArch):
     """Pools the embeddings of F features and stacks them.
 
     Args:
@@ -47,30 +47,9 @@ class SparseArch(keras.layers.Layer):
     """
 
     def __init__(self, embedding_bag_collection, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_jit = False
-        check_equal_dims(embedding_bag_collection)
-        self.embedding_bag_collection = embedding_bag_collection
-
-    @property
-    def sparse_feature_names(self):
-        """The features looked up: the order of packed input."""
-        return self.embedding_bag_collection.sparse_feature_names
-
-    @property
-    def num_sparse_features(self):
-        """F, the number of embeddings per example."""
-        return len(self.embedding_bag_collection.embedding_names)
-
-    @property
-    def embedding_dim(self):
-        """D, the number of columns of each embedding."""
-        return self.embedding_bag_collection.embedding_dims[0]
-
-    def build(self, input_shape=None):
-        if not self.embedding_bag_collection.built:
-            self.embedding_bag_collection.build()
-        self.built = True
+        super().__init__(embedding_bag_collection, **kwargs)
+        # F, the number of embeddings per example, and D, their number of columns.
+        self.num_sparse_features, self.embedding_dim = count_and_dim(embedding_bag_collection)
 
     def call(self, features):
         pooled = self.embedding_bag_collection(features)
@@ -83,30 +62,3 @@ class SparseArch(keras.layers.Layer):
 
     def compute_output_spec(self, features):
         return keras.KerasTensor(self.compute_output_shape(), self.compute_dtype)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "embedding_bag_collection": keras.saving.serialize_keras_object(
-                self.embedding_bag_collection
-            ),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        collection = keras.saving.deserialize_keras_object(config["embedding_bag_collection"])
-        return super().from_config({**config, "embedding_bag_collection": collection})
-
-
-def check_equal_dims(embedding_bag_collection):
-    """Raises unless it is an `EmbeddingBagCollection` whose tables have one embedding_dim."""
-    if not isinstance(embedding_bag_collection, EmbeddingBagCollection):
-        raise TypeError(
-            "embedding_bag_collection must be an EmbeddingBagCollection, received "
-            f"{type(embedding_bag_collection).__name__}."
-        )
-    dims = {table.name: table.embedding_dim for table in embedding_bag_collection.tables}
-    if len(set(dims.values())) > 1:
-        raise ValueError(
-            f"All EmbeddingBagConfigs must have the same embedding_dim, received {dims}."
-        )

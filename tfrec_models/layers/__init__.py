@@ -2,7 +2,11 @@
 
 from tfrec_models.layers.activation import SwishLayerNorm
 from tfrec_models.layers.crossnet import CrossNet, LowRankCrossNet, VectorCrossNet
-from tfrec_models.layers.deepfm import DeepFM, FactorizationMachine
+from tfrec_models.layers.deepfm import (
+    DeepFM,
+    FactorizationMachine,
+    FieldFactorizationMachine,
+)
 from tfrec_models.layers.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.layers.embedding_collection import EmbeddingCollection
 from tfrec_models.layers.embedding_configs import (
@@ -23,6 +27,7 @@ __all__ = [
     "EmbeddingCollection",
     "EmbeddingConfig",
     "FactorizationMachine",
+    "FieldFactorizationMachine",
     "LowRankCrossNet",
     "LowRankMixtureCrossNet",
     "Perceptron",

@@ -46,7 +46,10 @@ class CrossNetBase(keras.layers.Layer, abc.ABC):
             )
         if not self.num_layers:
             return inputs
-        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, self.layer_weights())
+        tensors = [
+            [tf.convert_to_tensor(weight) for weight in weights]
+            for weights in self.layer_weights()
+        ]
         return self._program(inputs, *tensors)
 
     def compute_output_shape(self, input_shape):

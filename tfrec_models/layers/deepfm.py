@@ -160,7 +160,9 @@ class DeepFM(keras.layers.Layer):
 
     def build(self, input_shape=None):
         if not self.dense_module.built:
-            self.dense_module.build(input_shape and _flat_shape(input_shape))
+            # Shapes of anything but a list are for `call` to refuse.
+            is_list = input_shape is not None and isinstance(input_shape[0], (tuple, list))
+            self.dense_module.build(_flat_shape(input_shape) if is_list else None)
         self.built = True
 
     def call(self, embeddings):
@@ -185,7 +187,8 @@ class DeepFM(keras.layers.Layer):
 def check_list(layer, embeddings):
     """Raises ValueError unless it is a list of at least one tensor with a batch axis."""
     if not isinstance(embeddings, (list, tuple)) or not embeddings:
-        came = "an empty list" if isinstance(embeddings, (list, tuple)) else type(embeddings)
+        is_list = isinstance(embeddings, (list, tuple))
+        came = "an empty list" if is_list else type(embeddings).__name__
         raise ValueError(
             f"{type(layer).__name__} takes a list of at least one tensor, received {came}. Put a "
             "single tensor in a list."
@@ -216,17 +219,16 @@ def _flat_shape(input_shape):
 
 def _scalar_interaction(embeddings):
     flat = concat_flat(embeddings)
-    return _half_square_difference(flat, axis=1, dtype=flat.dtype)[:, tf.newaxis]
+    return tf.cast(_half_square_difference(flat)[:, tf.newaxis], flat.dtype)
 
 
 def _vector_interaction(embeddings):
-    by_column = _half_square_difference(embeddings, axis=1, dtype=tf.float32)
+    by_column = _half_square_difference(embeddings)
     return tf.cast(tf.reduce_sum(by_column, axis=1, keepdims=True), embeddings.dtype)
 
 
-def _half_square_difference(values, axis, dtype):
-    """((sum)^2 - sum of squares) / 2 along an axis, summed up in float32 at least."""
+def _half_square_difference(values):
+    """((sum)^2 - sum of squares) / 2 along axis 1, in float32 at least."""
     if values.dtype.size < 4:
         values = tf.cast(values, tf.float32)
-    squares = tf.square(tf.reduce_sum(values, axis)) - tf.reduce_sum(tf.square(values), axis)
-    return tf.cast(squares / 2, dtype)
+    return (tf.square(tf.reduce_sum(values, 1)) - tf.reduce_sum(tf.square(values), 1)) / 2

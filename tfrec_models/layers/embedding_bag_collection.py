@@ -4,14 +4,14 @@ import keras
 import tensorflow as tf
 
 from tfrec_models.layers.embedding_configs import EmbeddingBagConfig, PoolingType
+from tfrec_models.layers.embedding_tables import EmbeddingTables
 from tfrec_models.layers.lookup import pooled_lookup
-from tfrec_models.layers.table_stack import stack_tables
 from tfrec_models.sparse.features import SparseFeatures
 from tfrec_models.sparse.keyed_tensor import KeyedTensor
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class EmbeddingBagCollection(keras.layers.Layer):
+class EmbeddingBagCollection(EmbeddingTables):
     """Looks up the ids of each bag and pools their rows into one vector.
 
     TorchRec's sparse layer. Each table serves one or several features; tables of equal dim,
@@ -73,53 +73,17 @@ class EmbeddingBagCollection(keras.layers.Layer):
     TensorShape([10, 3])
     """
 
+    config_class = EmbeddingBagConfig
+
     def __init__(self, tables, is_weighted=False, **kwargs):
-        super().__init__(**kwargs)
-        # XLA has no kernel for ragged lookups; Keras asks this before it compiles a whole model.
-        self.supports_jit = False
-        self.tables = [_as_config(table) for table in tables]
+        super().__init__(tables, **kwargs)
+        _check_weighted_pooling(self.tables, is_weighted)
         self.is_weighted = is_weighted
-        _check_tables(self.tables, is_weighted)
-        self._stacks = stack_tables(self.tables)
-        self._variables = []
 
     @property
     def embedding_bag_configs(self):
         """The tables' configs, in order."""
         return list(self.tables)
-
-    @property
-    def sparse_feature_names(self):
-        """The features looked up, table by table: the order of packed input."""
-        return list(dict.fromkeys(name for table in self.tables for name in table.feature_names))
-
-    @property
-    def embedding_names(self):
-        """The names of the output blocks, table by table."""
-        return [name for name, _ in self._blocks()]
-
-    @property
-    def embedding_dims(self):
-        """The number of columns of each output block."""
-        return [table.embedding_dim for _, table in self._blocks()]
-
-    @property
-    def table_variables(self):
-        """The variables that hold the tables, one for each dim, pooling and dtype."""
-        return list(self._variables)
-
-    def build(self, input_shape=None):
-        for number, stack in enumerate(self._stacks):
-            variable = self.add_weight(
-                name=f"embedding_table_{number}",
-                shape=(stack.num_rows, stack.embedding_dim),
-                initializer=stack.initializer(),
-                dtype=stack.data_type or self.variable_dtype,
-                autocast=False,
-            )
-            stack.initialize_by_hand(variable)
-            self._variables.append(variable)
-        self.built = True
 
     def call(self, features):
         features = SparseFeatures(features, self.sparse_feature_names, self.is_weighted)
@@ -133,102 +97,22 @@ class EmbeddingBagCollection(keras.layers.Layer):
         if len(pooled) == 1:
             values = tf.reshape(pooled[0], [-1, sum(self.embedding_dims)])
         else:
-            values = tf.concat(self._in_table_order(pooled), axis=1)
+            columns = [
+                tf.unstack(embeddings, len(stack.columns), axis=1)
+                for stack, embeddings in zip(self._stacks, pooled, strict=True)
+            ]
+            values = tf.concat(self._in_table_order(columns), axis=1)
         return KeyedTensor(self.embedding_names, self.embedding_dims, values)
 
     def compute_output_spec(self, features):
         values = keras.KerasTensor((None, sum(self.embedding_dims)), self.compute_dtype)
         return KeyedTensor(self.embedding_names, self.embedding_dims, values)
 
-    def read_table(self, name):
-        """Returns the rows of one table, without copying the others.
-
-        Args:
-            name: str, the table's name.
-
-        Returns:
-            Tensor of shape `(num_embeddings, embedding_dim)`; with the "oov" id policy one row
-            more, the last.
-        """
-        variable, stack = self.stack_of(name)
-        return stack.read(variable, name)
-
-    def write_table(self, name, values):
-        """Replaces the rows of one table in place, without copying the others.
-
-        Args:
-            name: str, the table's name.
-            values: tensor or array of the shape that `read_table` returns.
-
-        Raises:
-            ValueError: on an unknown table or another shape.
-        """
-        variable, stack = self.stack_of(name)
-        stack.write(variable, name, values)
-
-    def stack_of(self, name):
-        """Returns the variable a table lies in, and the `TableStack` that says where.
-
-        Raises:
-            ValueError: on an unknown table.
-        """
-        if not self.built:
-            self.build()
-        for stack, variable in zip(self._stacks, self._variables, strict=True):
-            if name in stack.first_rows:
-                return variable, stack
-        raise ValueError(f"No table {name!r}; there are {[table.name for table in self.tables]}.")
-
     def get_config(self):
-        return {
-            **super().get_config(),
-            "tables": [keras.saving.serialize_keras_object(table) for table in self.tables],
-            "is_weighted": self.is_weighted,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        tables = [keras.saving.deserialize_keras_object(table) for table in config["tables"]]
-        return super().from_config({**config, "tables": tables})
-
-    def _blocks(self):
-        """The (name, table) of each output block, table by table."""
-        features = [name for table in self.tables for name in table.feature_names]
-        return [
-            (f"{name}@{table.name}" if features.count(name) > 1 else name, table)
-            for table in self.tables
-            for name in table.feature_names
-        ]
-
-    def _in_table_order(self, pooled):
-        """The (B, dim) blocks of all stacks, in table order."""
-        blocks = {
-            (name, table.name): embeddings[:, column]
-            for stack, embeddings in zip(self._stacks, pooled, strict=True)
-            for column, (name, table) in enumerate(stack.columns)
-        }
-        return [blocks[name, table.name] for table in self.tables for name in table.feature_names]
+        return {**super().get_config(), "is_weighted": self.is_weighted}
 
 
-def _as_config(table):
-    if not isinstance(table, EmbeddingBagConfig):
-        raise TypeError(
-            f"tables must be a list of EmbeddingBagConfig, received an item of type "
-            f"{type(table).__name__}."
-        )
-    return table
-
-
-def _check_tables(tables, is_weighted):
-    if not tables:
-        raise ValueError("An EmbeddingBagCollection needs at least one table, received none.")
-    names = [table.name for table in tables]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(
-            f"Tables must have distinct names, received {repeated} more than once. To look several "
-            "features up in one table, list them in its feature_names."
-        )
+def _check_weighted_pooling(tables, is_weighted):
     averaged = [table.name for table in tables if table.pooling is PoolingType.MEAN]
     if is_weighted and averaged:
         raise ValueError(

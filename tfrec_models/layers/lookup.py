@@ -1,4 +1,4 @@
-"""The one place where embedding rows are looked up and pooled."""
+"""The one place where embedding rows are looked up, and pooled or not."""
 
 import tensorflow as tf
 
@@ -23,6 +23,64 @@ def pooled_lookup(variable, stack, bags):
     if isinstance(bags, SingleIds):
         return _gather_single(variable, stack, bags)
     return _pool_bags(variable, stack, bags)
+
+
+def unpooled_lookup(variable, stack, bags):
+    """Looks up one row for each id of all columns of one table stack.
+
+    Args:
+        variable: `tf.Variable` of shape `(stack.num_rows, stack.embedding_dim)`.
+        stack: `TableStack`, where each table lies in the variable.
+        bags: `SingleIds` or `Bags` of the stack's columns.
+
+    Returns:
+        A list with (rows, row_splits) for each column: tensors (ids of the column, embedding_dim)
+        in the dtype of the variable, and (B + 1,). Ids that a table drops have no row.
+    """
+    columns = len(stack.columns)
+    ragged = _by_column(bags, columns)
+    column_splits = tf.gather(
+        ragged.row_splits, tf.range(columns + 1) * (tf.cast(ragged.nrows(), tf.int32) // columns)
+    )
+    column_of_id = _bag_of_id(column_splits, tf.size(ragged.values))
+    splits = tf.reshape(ragged.row_splits[:-1], [columns, -1])
+
+    def rows(numbers, dtype):
+        return tf.gather(tf.constant(numbers, dtype), column_of_id)
+
+    def locate(position):
+        column = tf.cast(tf.gather(column_of_id, position), tf.int64)
+        starts = tf.gather(splits, column)
+        return tf.reduce_sum(tf.cast(starts <= position, tf.int64)) - 1, column
+
+    ids = _settle(stack, ragged.values, rows, locate)
+    shifted = ids + rows(stack.column_first_rows, stack.index_dtype)
+    row_splits = ragged.row_splits
+    if any(table.id_policy == "drop" for table in stack.tables):
+        kept = ids != DROPPED
+        kept_before = tf.concat([[0], tf.cumsum(tf.cast(kept, row_splits.dtype))], 0)
+        row_splits, column_splits = (
+            tf.gather(kept_before, splits) for splits in (row_splits, column_splits)
+        )
+        shifted = tf.boolean_mask(shifted, kept)
+    embeddings = tf.split(
+        tf.gather(variable, shifted), column_splits[1:] - column_splits[:-1], num=columns
+    )
+    starts = tf.reshape(row_splits[:-1], [columns, -1])
+    by_column = tf.concat([starts, column_splits[1:, tf.newaxis]], 1) - column_splits[:-1, None]
+    return list(zip(embeddings, tf.unstack(by_column, columns), strict=True))
+
+
+def _by_column(bags, columns):
+    """The ids as a RaggedTensor of all bags, column by column."""
+    if isinstance(bags, SingleIds):
+        ids = tf.reshape(tf.transpose(bags.ids), [-1, 1])
+        return tf.RaggedTensor.from_tensor(ids)
+    ragged = tf.RaggedTensor.from_row_splits(bags.ids, bags.row_splits, validate=False)
+    if not bags.by_example:
+        return ragged
+    order = tf.reshape(tf.range(ragged.nrows()), [-1, columns])
+    return tf.gather(ragged, tf.reshape(tf.transpose(order), [-1]))
 
 
 def _gather_single(variable, stack, bags):
@@ -77,14 +135,17 @@ def _pool_bags(variable, stack, bags):
     if any(table.id_policy == "drop" for table in stack.tables):
         shifted = tf.where(ids == DROPPED, ids, shifted)
     weights = bags.weights
+    # RaggedFillEmptyRows, inside, fails on no bags at all: an empty one stands in.
+    num_rows = tf.maximum(num_bags, 1)
     if weights is not None:
-        weights = _ragged(tf.cast(weights, variable.dtype), bag_of_id, num_bags)
+        weights = _ragged(tf.cast(weights, variable.dtype), bag_of_id, num_rows)
     pooled = tf.nn.safe_embedding_lookup_sparse(
         variable,
-        _ragged(shifted, bag_of_id, num_bags),
+        _ragged(shifted, bag_of_id, num_rows),
         weights,
         combiner=_COMBINERS[stack.pooling],
     )
+    pooled = _without_stand_in(pooled, num_bags)
     if bags.by_example:
         return tf.reshape(pooled, [-1, columns, stack.embedding_dim])
     by_column = tf.reshape(pooled, [columns, batch_size, stack.embedding_dim])
@@ -111,6 +172,20 @@ def _bag_of_id(row_splits, num_ids):
     starts = tf.cast(row_splits[1:-1], tf.int32)
     counts = tf.math.unsorted_segment_sum(tf.ones_like(starts), starts, num_ids + 1)
     return tf.cumsum(counts)[:-1]
+
+
+@tf.custom_gradient
+def _without_stand_in(pooled, num_bags):
+    """The rows of the bags that there are.
+
+    Where there are bags there is no stand-in, and the gradient is passed on as it is: that of a
+    slice would be one more copy of it.
+    """
+
+    def gradient(upstream):
+        return tf.cond(num_bags > 0, lambda: upstream, lambda: tf.zeros_like(pooled)), None
+
+    return pooled[:num_bags], gradient
 
 
 def _ragged(flat, bag_of_id, num_bags):

@@ -80,19 +80,19 @@ class LowRankMixtureCrossNet(CrossNetBase):
             "c_kernel", (experts, rank, rank), xavier_normal(rank * rank, experts * rank)
         )
         self.biases = self.add_weights("bias", (size,))
-        self.gates = None
-        if experts > 1:
-            bound = size**-0.5
-            self.gates = self.add_weight(
-                name="gates",
-                shape=(experts, size),
-                initializer=keras.initializers.RandomUniform(-bound, bound),
+        # One weight per expert, as TorchRec keeps them; a lone expert needs no gate.
+        self.gates = [
+            self.add_weight(
+                name=f"gate_{expert}",
+                shape=(1, size),
+                initializer=keras.initializers.RandomUniform(-(size**-0.5), size**-0.5),
             )
+            for expert in range(experts if experts > 1 else 0)
+        ]
         self.built = True
 
     def layer_weights(self):
-        gates = [] if self.gates is None else [self.gates]
-        return self.u_kernels, self.v_kernels, self.c_kernels, self.biases, gates
+        return self.u_kernels, self.v_kernels, self.c_kernels, self.biases, self.gates
 
     def cross(self, inputs, u_kernels, v_kernels, c_kernels, biases, gates):
         outputs = inputs
@@ -101,7 +101,7 @@ class LowRankMixtureCrossNet(CrossNetBase):
             low = self.activation(tf.einsum("ksr,bkr->bks", c, low))
             experts = inputs[:, tf.newaxis] * (tf.einsum("knr,bkr->bkn", u, low) + bias)
             if gates:
-                shares = tf.nn.softmax(tf.matmul(outputs, gates[0], transpose_b=True))
+                shares = tf.nn.softmax(tf.matmul(outputs, tf.concat(gates, 0), transpose_b=True))
                 crossed = tf.einsum("bk,bkn->bn", shares, experts)
             else:
                 crossed = experts[:, 0]

@@ -156,7 +156,7 @@ class MLP(keras.layers.Layer):
         }
 
 
-def linear(in_size, out_size, bias=True, **kwargs):
+def linear(in_size, out_size, bias=True, name="linear", **kwargs):
     """Returns a `Dense` layer that starts as PyTorch's `Linear` does."""
     bound = 1 / math.sqrt(in_size)
     uniform = keras.initializers.RandomUniform(-bound, bound)
@@ -165,7 +165,7 @@ def linear(in_size, out_size, bias=True, **kwargs):
         use_bias=bias,
         kernel_initializer=uniform,
         bias_initializer=uniform.clone(),
-        name="linear",
+        name=name,
         **kwargs,
     )
 

@@ -12,7 +12,7 @@ class KeyedJaggedTensorBatchEncoder(tf.experimental.ExtensionTypeBatchEncoder):
     """
 
     def batch(self, spec, batch_size):
-        return _with_stride(spec, _times(_stride(spec), batch_size))
+        return _with_stride(spec, _times(static_stride(spec), batch_size))
 
     def unbatch(self, spec):
         return _with_stride(spec, 1)
@@ -91,9 +91,12 @@ def _from_variant(variant, dtype, splits_dtype):
     return ragged.values
 
 
-def _stride(spec):
-    keys, splits = len(spec.feature_names), spec.row_splits.shape[0]
-    return None if splits is None or not keys else (splits - 1) // keys
+def static_stride(kjt):
+    """The number of examples of a KeyedJaggedTensor or its spec: an int, or None if not known."""
+    keys, splits = len(kjt.feature_names), kjt.row_splits.shape[0]
+    if not keys:
+        return 0
+    return None if splits is None else (splits - 1) // keys
 
 
 def _times(stride, batch_size):

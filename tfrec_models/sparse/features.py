@@ -33,6 +33,13 @@ class Bags:
     row_splits: tf.Tensor
     by_example: bool
 
+    # Ragged tensors that come out of a tf.data or tf.distribute iterator may have forgotten the
+    # rank of their parts.
+    def __post_init__(self):
+        self.ids, self.row_splits = tf.reshape(self.ids, [-1]), tf.reshape(self.row_splits, [-1])
+        if self.weights is not None:
+            self.weights = tf.reshape(self.weights, [-1])
+
 
 class SparseFeatures:
     """Sparse features of one batch, in whichever form they came.

@@ -5,7 +5,7 @@ import typing
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
-from tfrec_models.sparse.batching import KeyedJaggedTensorBatchEncoder
+from tfrec_models.sparse.batching import KeyedJaggedTensorBatchEncoder, static_stride
 from tfrec_models.sparse.jagged_tensor import JaggedTensor, offsets_from_lengths
 
 
@@ -61,6 +61,17 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     flat_values: tf.Tensor
     row_splits: tf.Tensor
     flat_weights: typing.Optional[tf.Tensor]  # noqa: UP045, ExtensionType knows no `X | None`
+
+    class Spec:
+        """The type of a KeyedJaggedTensor; strategies ask it for the shape of a batch."""
+
+        @property
+        def shape(self):
+            return tf.TensorShape([static_stride(self), len(self.feature_names), None])
+
+        @property
+        def dtype(self):
+            return self.flat_values.dtype
 
     def __init__(self, keys, values, weights=None, lengths=None, offsets=None, stride=None):
         keys = _checks.check_keys(keys)
@@ -174,10 +185,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     @property
     def shape(self):
         """Static shape `(B, F, None)`: examples, keys, ids of a bag."""
-        stride = self.stride()
-        return tf.TensorShape(
-            [stride if isinstance(stride, int) else None, len(self.feature_names), None]
-        )
+        return tf.TensorShape([static_stride(self), len(self.feature_names), None])
 
     @property
     def dtype(self):
@@ -219,13 +227,10 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
     def stride(self):
         """Returns the number of examples B: an int where known, else a scalar int32 tensor."""
-        keys = len(self.feature_names)
-        if not keys:
-            return 0
-        static = self.row_splits.shape[0]
-        if static is not None:
-            return (static - 1) // keys
-        return (tf.size(self.row_splits) - 1) // keys
+        static = static_stride(self)
+        return (
+            (tf.size(self.row_splits) - 1) // len(self.feature_names) if static is None else static
+        )
 
     def length_per_key(self):
         """Returns the number of ids of each key: `(F,)`."""

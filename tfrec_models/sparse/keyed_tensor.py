@@ -94,6 +94,10 @@ class KeyedTensor:
     def __getitem__(self, key):
         return _block(self.to_dict(), key)
 
+    # Keras asks a layer's nested inputs whether they are empty.
+    def __len__(self):
+        return len(self._keys)
+
     def __repr__(self):
         return f"KeyedTensor(keys={self.keys()}, length_per_key={self.length_per_key()})"
 

@@ -1,0 +1,369 @@
+"""DLRM as a Keras model: training, saving, functional use, precision, errors."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm
+
+FEATURES = ["f1", "f2", "f3"]
+ROWS = 20
+
+
+def collection(**second):
+    """f1 and f3 in one table, f2 in another."""
+    return EmbeddingBagCollection(
+        [
+            EmbeddingBagConfig(ROWS, 4, "t1", feature_names=["f1", "f3"]),
+            EmbeddingBagConfig(
+                **{
+                    "num_embeddings": ROWS,
+                    "embedding_dim": 4,
+                    "name": "t2",
+                    "feature_names": ["f2"],
+                    **second,
+                }
+            ),
+        ]
+    )
+
+
+def make(**second):
+    """A small DLRM."""
+    return DLRM(collection(**second), 5, [6, 4], [8, 1])
+
+
+def features(examples, seed=0):
+    """Dense features, and ragged bags of 0 to 3 ids."""
+    rng = np.random.default_rng(seed)
+    sparse = {}
+    for name in FEATURES:
+        lengths = rng.integers(0, 4, examples)
+        ids = rng.integers(0, ROWS, lengths.sum())
+        sparse[name] = tf.RaggedTensor.from_row_lengths(tf.constant(ids), lengths)
+    dense = tf.constant(rng.normal(size=(examples, 5)), tf.float32)
+    return {"dense_features": dense, "sparse_features": sparse}
+
+
+def dataset(examples=10, batch=4):
+    """Batches of features and labels; the last batch is smaller."""
+    labels = tf.cast(tf.range(examples) % 2, tf.float32)
+    return tf.data.Dataset.from_tensor_slices((features(examples), labels)).batch(batch)
+
+
+def compiled(model, optimizer="adam"):
+    """Compiled as a user would."""
+    model.compile(
+        optimizer,
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+    )
+    return model
+
+
+def test_fit_evaluate_predict():
+    """It learns its training data; evaluate and predict agree on the smaller last batch."""
+    model = compiled(make(), keras.optimizers.Adam(0.05))
+    history = model.fit(dataset(), epochs=30, verbose=0).history
+    assert history["loss"][-1] < 0.3 * history["loss"][0]
+    assert history["auc"][-1] > 0.99
+    logits = model.predict(dataset(), verbose=0)
+    np.testing.assert_allclose(logits, model(features(10)), atol=1e-5)
+    labels = np.arange(10)[:, None] % 2
+    by_hand = np.mean(np.log1p(np.exp(logits)) - labels * logits)
+    np.testing.assert_allclose(model.evaluate(dataset(), verbose=0)[0], by_hand, atol=1e-6)
+
+
+def test_calls_with_arguments_and_dict_are_one():
+    """model({...}), model(dense, sparse) and keywords give the same."""
+    model, inputs = make(), features(3)
+    expected = model(inputs)
+    np.testing.assert_array_equal(model(**inputs), expected)
+    np.testing.assert_array_equal(model(*inputs.values()), expected)
+
+
+def test_interaction_is_traced_once_per_shape_of_batch():
+    """More ids, other bags: fit never traces or compiles the interaction again."""
+    model = compiled(make())
+    model.fit(dataset(8), verbose=0)
+    program = model.inter_arch.interaction
+    traces = program.trace_count
+    for seed in range(1, 4):
+        labels = tf.zeros(8)
+        varied = tf.data.Dataset.from_tensor_slices((features(8, seed), labels)).batch(4)
+        model.fit(varied, verbose=0)
+    assert program.trace_count == traces <= 2
+
+
+def test_jit_compile_auto_leaves_the_lookup_alone(monkeypatch):
+    """Even where Keras would choose XLA, on a GPU machine, the model says no."""
+    from keras.src.trainers import trainer
+
+    assert not trainer.model_supports_jit(make())
+    assert compiled(make()).jit_compile is False
+    with pytest.raises(ValueError, match="cannot be compiled with jit_compile=True"):
+        make().compile("sgd", "mse", jit_compile=True)
+
+
+RELOAD = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+import tfrec_models
+model = keras.saving.load_model(sys.argv[1])
+inputs = np.load(sys.argv[2])
+sparse = {
+    name: tf.RaggedTensor.from_row_splits(inputs[name], inputs[name + "_splits"])
+    for name in ("f1", "f2", "f3")
+}
+batch = {"dense_features": tf.constant(inputs["dense"]), "sparse_features": sparse}
+before = model(batch).numpy().ravel().tolist()
+iterations = int(model.optimizer.iterations)
+examples = tf.data.Dataset.from_tensors((batch, tf.constant(inputs["labels"])))
+model.fit(examples, epochs=2, verbose=0)
+after = model(batch).numpy().ravel().tolist()
+print(json.dumps({"before": before, "iterations": iterations, "after": after}))
+"""
+
+
+def test_saved_model_goes_on_in_a_fresh_process(tmp_path):
+    """Loaded without custom_objects: equal to the bit, and training goes on as if never stopped."""
+    model, batch = compiled(make(id_policy="oov")), features(6)
+    labels = tf.constant([0.0, 1, 1, 0, 1, 0])
+    examples = tf.data.Dataset.from_tensors((batch, labels))
+    model.fit(examples, epochs=3, verbose=0)
+    model.save(tmp_path / "model.keras")
+    arrays = {"dense": batch["dense_features"], "labels": labels}
+    for name, ragged in batch["sparse_features"].items():
+        arrays.update({name: ragged.values, f"{name}_splits": ragged.row_splits})
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    run = subprocess.run(
+        [sys.executable, "-c", RELOAD, tmp_path / "model.keras", tmp_path / "inputs.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = json.loads(run.stdout.splitlines()[-1])
+    assert loaded["before"] == model(batch).numpy().ravel().tolist()
+    assert loaded["iterations"] == 3
+    model.fit(examples, epochs=2, verbose=0)
+    np.testing.assert_allclose(loaded["after"], model(batch).numpy().ravel(), atol=1e-6)
+
+
+def test_config_round_trip():
+    """A model made from a config has the same config, and its own weights' shapes."""
+    model = make(pooling="MEAN", id_policy="clip")
+    twin = DLRM.from_config(model.get_config())
+    assert twin.get_config() == model.get_config()
+    model.build()
+    twin.build()
+    assert [w.shape for w in twin.weights] == [w.shape for w in model.weights]
+
+
+def test_an_interaction_of_ones_own():
+    """Any layer over dense (B, D) and sparse (B, F, D) makes a new model; saved and loaded too."""
+    model = DLRM(collection(), 5, [6, 4], [8, 1], inter_arch=JustConcatenate())
+    model.build()
+    assert model.over_arch.mlp.in_size == 16
+    twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    assert type(twin.inter_arch) is JustConcatenate
+    assert model(features(2)).shape == (2, 1)
+
+
+@keras.saving.register_keras_serializable("tests")
+class JustConcatenate(keras.layers.Layer):
+    """No products at all."""
+
+    def build(self, dense_features_shape=None, sparse_features_shape=None):
+        self.built = True
+
+    def call(self, dense_features, sparse_features):
+        return tf.concat([dense_features, tf.reshape(sparse_features, [-1, 12])], axis=1)
+
+    def compute_output_shape(self, dense_features_shape, sparse_features_shape):
+        return (dense_features_shape[0], sparse_features_shape[1] * 4 + 4)
+
+
+def test_summary_and_plot(tmp_path, capsys):
+    """summary() shows the parts with their shapes; plot_model draws where graphviz is installed."""
+    model = make()
+    model.build()
+    model.summary()
+    printed = capsys.readouterr().out
+    assert "sparse_arch" in printed and "(None, 3, 4)" in printed and "(None, 10)" in printed
+    # 2 tables of 20 x 4 and the reserved row; 5-6-4 and 10-8-1 dense layers
+    assert f"{(2 * ROWS + 1) * 4 + 36 + 28 + 88 + 9:,}" in printed
+    try:
+        keras.utils.plot_model(model, tmp_path / "model.png")
+    except ImportError as error:
+        pytest.skip(f"plot_model needs pydot and graphviz: {error}")
+    assert (tmp_path / "model.png").stat().st_size > 0
+
+
+def test_functional_model(tmp_path):
+    """DLRM as a layer on ragged Keras inputs, saved, loaded and trained."""
+    model = make()
+    inputs = {
+        "dense_features": keras.Input((5,), name="dense_features"),
+        "sparse_features": {
+            name: keras.Input((None,), ragged=True, dtype="int64", name=name) for name in FEATURES
+        },
+    }
+    functional = compiled(keras.Model(inputs, 2 * model(inputs)), "sgd")
+    batch = features(4)
+    np.testing.assert_allclose(functional(batch), 2 * model(batch), rtol=1e-5)
+    functional.save(tmp_path / "functional.keras")
+    loaded = keras.saving.load_model(tmp_path / "functional.keras")
+    np.testing.assert_array_equal(loaded(batch), functional(batch))
+    loaded.fit(dataset(), verbose=0)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(policy):
+    """Trains in half precision; tables and all other weights stay float32."""
+    keras.config.set_dtype_policy(policy)
+    model = compiled(make(), keras.optimizers.Adam(0.05))
+    history = model.fit(dataset(), epochs=20, verbose=0).history
+    assert history["loss"][-1] < 0.6 * history["loss"][0]
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+    assert model(features(2)).dtype.name == policy.removeprefix("mixed_")
+
+
+def test_numpy_arrays_go_straight_into_fit():
+    """A dict of NumPy id vectors needs no tf.data."""
+    rng = np.random.default_rng(0)
+    inputs = {
+        "dense_features": rng.normal(size=(9, 5)).astype("float32"),
+        "sparse_features": {name: rng.integers(0, ROWS, 9) for name in FEATURES},
+    }
+    model = compiled(make())
+    model.fit(inputs, rng.integers(0, 2, 9).astype("float32"), batch_size=4, verbose=0)
+    assert model.predict(inputs, batch_size=4, verbose=0).shape == (9, 1)
+
+
+def test_choose():
+    """Binomial coefficients, 0 out of range."""
+    assert [dlrm.choose(5, k) for k in (-1, 0, 2, 5, 6)] == [0, 1, 10, 1, 0]
+
+
+BAD_ARGUMENTS = {
+    r"must end in the tables' embedding_dim 4, received dense_arch_layer_sizes=\[6, 5\]": {
+        "dense_arch_layer_sizes": [6, 5]
+    },
+    r"OverArch must have multiple layers: .* received \[1\]": {"over_arch_layer_sizes": [1]},
+    r"layer_sizes must be a list of positive integers, received \[0, 1\]": {
+        "over_arch_layer_sizes": [0, 1]
+    },
+    "dense_in_features must be a positive integer, received -1": {"dense_in_features": -1},
+    r"same embedding_dim, received \{'t1': 4, 't2': 3\}": {
+        "embedding_bag_collection": collection(embedding_dim=3)
+    },
+    r"DenseArch needs at least one layer": {"dense_arch_layer_sizes": []},
+}
+
+
+@pytest.mark.parametrize("message", BAD_ARGUMENTS)
+def test_bad_arguments(message):
+    """Each names the argument and what came."""
+    arguments = {
+        "embedding_bag_collection": collection(),
+        "dense_in_features": 5,
+        "dense_arch_layer_sizes": [6, 4],
+        "over_arch_layer_sizes": [8, 1],
+        **BAD_ARGUMENTS[message],
+    }
+    with pytest.raises(ValueError, match=message):
+        DLRM(**arguments)
+
+
+def test_something_that_is_no_collection():
+    """The type that came is named."""
+    with pytest.raises(TypeError, match="must be an EmbeddingBagCollection, received list"):
+        DLRM([], 5, [6, 4], [8, 1])
+    with pytest.raises(TypeError, match="must be a ranking model such as DLRM, received str"):
+        dlrm.DLRMTrain("dlrm")
+
+
+BAD_CALLS = {
+    r"dense_features must have shape \(batch, 5\), .* received \(2, 4\)": {
+        "dense_features": tf.ones((2, 4))
+    },
+    r"takes a dict with 'dense_features' and 'sparse_features'.*a dict with \['dense_features'\]": {
+        "sparse_features": None
+    },
+    "same number of examples, received: 2, 3|as many examples of dense as of sparse": {
+        "sparse_features": features(3)["sparse_features"]
+    },
+}
+
+
+@pytest.mark.parametrize("message", BAD_CALLS)
+def test_bad_calls(message):
+    """Inputs that do not fit are named before anything is computed."""
+    inputs = {**features(2), **BAD_CALLS[message]}
+    inputs = {name: value for name, value in inputs.items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        make()(inputs)
+
+
+def test_integer_dense_features():
+    """Integers are refused with the cast that mends them."""
+    with pytest.raises(TypeError, match="dense_features must be floats, received int32"):
+        make()({**features(2), "dense_features": tf.ones((2, 5), tf.int32)})
+
+
+def test_unequal_batches_in_a_graph():
+    """Batch sizes that only fit came to differ at run time are named there."""
+    model = make()
+    specs = [
+        tf.TensorSpec([None, 5]),
+        {name: tf.RaggedTensorSpec([None, None], tf.int64) for name in FEATURES},
+    ]
+    run = tf.function(model.__call__, input_signature=specs)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="same number of examples"):
+        run(features(2)["dense_features"], features(3)["sparse_features"])
+
+
+def test_interaction_errors():
+    """F, width and batch that do not fit."""
+    layer = dlrm.InteractionArch(2)
+    with pytest.raises(ValueError, match="num_sparse_features=2, received 3 in shape"):
+        layer(tf.ones((2, 4)), tf.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match="one width D, received"):
+        layer(tf.ones((2, 4)), tf.ones((2, 2, 3)))
+    with pytest.raises(ValueError, match=r"takes dense features \(batch, D\)"):
+        layer(tf.ones((2, 4)), tf.ones((2, 4)))
+    with pytest.raises(ValueError, match="num_sparse_features must be an integer, .* received -1"):
+        dlrm.InteractionArch(-1)
+
+
+def test_dlrm_train_fits_without_a_compiled_loss():
+    """DLRMTrain carries its loss into fit; the loss falls and the wrapped model learns."""
+    model = make()
+    train = dlrm.DLRMTrain(model)
+    train.compile(keras.optimizers.Adam(0.05))
+    batches = dataset().map(lambda inputs, labels: {**inputs, "labels": labels})
+    history = train.fit(batches, epochs=20, verbose=0).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    with pytest.raises(ValueError, match=r"labels must have the shape of the logits \(2,\)"):
+        train({**features(2), "labels": tf.ones((2, 1))})
+    with pytest.raises(ValueError, match=r"takes a dict with .* received \['dense_features'"):
+        train(features(2))
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_batch_of_none(graph):
+    """No examples give no logits and no gradient, where TensorFlow's own ragged lookup fails."""
+    model, inputs = make(), features(0)
+    call = tf.function(model.__call__) if graph else model.__call__
+    with tf.GradientTape() as tape:
+        logits = call(inputs)
+        total = tf.reduce_sum(logits)
+    assert logits.shape == (0, 1)
+    table = model.embedding_bag_collection.table_variables[0].value
+    assert not tf.convert_to_tensor(tape.gradient(total, table)).numpy().any()
