@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec_models._keras_hooks import StrategyTraining
 from tfrec_models.layers._arguments import check_positive
+from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 from tfrec_models.sparse._checks import require
 
 INPUTS = ("dense_features", "sparse_features")
@@ -44,14 +45,21 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
         """The sparse features in table order: the order of packed input."""
         return self.embedding_bag_collection.sparse_feature_names
 
-    def compile(self, *args, jit_compile="auto", **kwargs):
+    def compile(self, optimizer="rmsprop", *args, jit_compile="auto", **kwargs):
         if jit_compile is True:
             raise ValueError(
                 f"{type(self).__name__} cannot be compiled with jit_compile=True: XLA has no "
                 "kernel for lookups of ragged ids. Leave jit_compile at 'auto'; the interaction "
                 "is compiled with XLA anyway."
             )
-        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        optimizer = keras.optimizers.get(optimizer)
+        warn_if_inexact(optimizer)
+        scales_loss = kwargs.get("auto_scale_loss", True)
+        if scales_loss and self.dtype_policy.name == "mixed_float16":
+            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                # Keras would wrap it in its own, which makes table gradients dense.
+                optimizer = LossScaleOptimizer(optimizer)
+        super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
         # Keras restores a model whose compile() is overridden only if told how.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm
+from tfrec_models.optimizers import Adagrad, LazyAdam
 
 FEATURES = ["f1", "f2", "f3"]
 ROWS = 20
@@ -56,7 +58,7 @@ def dataset(examples=10, batch=4):
     return tf.data.Dataset.from_tensor_slices((features(examples), labels)).batch(batch)
 
 
-def compiled(model, optimizer="adam"):
+def compiled(model, optimizer="sgd"):
     """Compiled as a user would."""
     model.compile(
         optimizer,
@@ -68,7 +70,7 @@ def compiled(model, optimizer="adam"):
 
 def test_fit_evaluate_predict():
     """It learns its training data; evaluate and predict agree on the smaller last batch."""
-    model = compiled(make(), keras.optimizers.Adam(0.05))
+    model = compiled(make(), LazyAdam(0.05))
     history = model.fit(dataset(), epochs=30, verbose=0).history
     assert history["loss"][-1] < 0.3 * history["loss"][0]
     assert history["auc"][-1] > 0.99
@@ -132,7 +134,7 @@ print(json.dumps({"before": before, "iterations": iterations, "after": after}))
 
 def test_saved_model_goes_on_in_a_fresh_process(tmp_path):
     """Loaded without custom_objects: equal to the bit, and training goes on as if never stopped."""
-    model, batch = compiled(make(id_policy="oov")), features(6)
+    model, batch = compiled(make(id_policy="oov"), Adagrad(0.05)), features(6)
     labels = tf.constant([0.0, 1, 1, 0, 1, 0])
     examples = tf.data.Dataset.from_tensors((batch, labels))
     model.fit(examples, epochs=3, verbose=0)
@@ -153,6 +155,17 @@ def test_saved_model_goes_on_in_a_fresh_process(tmp_path):
     assert loaded["iterations"] == 3
     model.fit(examples, epochs=2, verbose=0)
     np.testing.assert_allclose(loaded["after"], model(batch).numpy().ravel(), atol=1e-6)
+
+
+def test_inexact_optimizers_are_named(monkeypatch):
+    """Compiling with Keras's Adam warns, once, and names what to use."""
+    monkeypatch.setattr("tfrec_models.optimizers._inexact._warned", set())
+    with pytest.warns(UserWarning, match="wrong for ids that repeat .*optimizers.LazyAdam"):
+        make().compile("adam", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make().compile("adam", "mse")
+        make().compile(LazyAdam(0.1), "mse")
 
 
 def test_config_round_trip():
@@ -227,7 +240,7 @@ def test_functional_model(tmp_path):
 def test_mixed_precision(policy):
     """Trains in half precision; tables and all other weights stay float32."""
     keras.config.set_dtype_policy(policy)
-    model = compiled(make(), keras.optimizers.Adam(0.05))
+    model = compiled(make(), LazyAdam(0.05))
     history = model.fit(dataset(), epochs=20, verbose=0).history
     assert history["loss"][-1] < 0.6 * history["loss"][0]
     assert {variable.dtype for variable in model.variables} == {"float32"}
@@ -346,7 +359,7 @@ def test_dlrm_train_fits_without_a_compiled_loss():
     """DLRMTrain carries its loss into fit; the loss falls and the wrapped model learns."""
     model = make()
     train = dlrm.DLRMTrain(model)
-    train.compile(keras.optimizers.Adam(0.05))
+    train.compile(LazyAdam(0.05))
     batches = dataset().map(lambda inputs, labels: {**inputs, "labels": labels})
     history = train.fit(batches, epochs=20, verbose=0).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]

@@ -2,7 +2,6 @@
 
 import keras
 import pytest
-import tensorflow as tf
 
 from tests.check_layer import check_layer
 from tests.dlrm.test_dlrm_layer_checks import collection, dense_and_sparse, model_inputs

@@ -1,0 +1,211 @@
+"""Times one optimizer step against the rows of the table, ours beside Keras's, and measures memory.
+
+    python benchmarks/optimizers.py [--rows 10000 1000000] [--no-memory] [--json FILE]
+
+A step applies the gradient of one lookup: 8,192 uniform ids into a table of 32 float32 columns.
+Times are medians in milliseconds. Optimizers that are compared take turns step by step, so that a
+busy machine slows them alike (above 1,000,000 rows Keras's goes alone, for memory). Each of ours
+also takes turns with itself on a table of 100,000 rows, which gives its growth. Memory is the peak
+of a fresh process that makes a table of 10,000,000 rows and trains it with RowWiseAdagrad, less the
+peak of one that does the same with 10 rows.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfrec_models import optimizers
+
+OPTIMIZERS = {
+    "RowWiseAdagrad": optimizers.RowWiseAdagrad,
+    "Adagrad": optimizers.Adagrad,
+    "LazyAdam": optimizers.LazyAdam,
+    "SGD": optimizers.SGD,
+    "SGD, momentum": lambda: optimizers.SGD(momentum=0.9),
+    "Ftrl": optimizers.Ftrl,
+    "Keras Adagrad": keras.optimizers.Adagrad,
+    "Keras Adam": keras.optimizers.Adam,
+    "Keras SGD": keras.optimizers.SGD,
+    "Keras SGD, momentum": lambda: keras.optimizers.SGD(momentum=0.9),
+    "Keras Ftrl": keras.optimizers.Ftrl,
+}
+STOCK = {
+    "RowWiseAdagrad": "Keras Adagrad",
+    "Adagrad": "Keras Adagrad",
+    "LazyAdam": "Keras Adam",
+    "SGD": "Keras SGD",
+    "SGD, momentum": "Keras SGD, momentum",
+    "Ftrl": "Keras Ftrl",
+}
+REFERENCE_ROWS = 100_000
+TOGETHER_UP_TO = 1_000_000
+MEMORY_ROWS = 10_000_000
+
+
+def empty_table(rows, columns):
+    """A float32 variable whose memory is not touched yet."""
+    return tf.Variable(lambda: tf.raw_ops.Empty(shape=(rows, columns), dtype=tf.float32, init=True))
+
+
+class Contestant:
+    """One optimizer with a table of its own."""
+
+    def __init__(self, make, rows, columns, num_ids):
+        self.times_ms = []
+        table = empty_table(rows, columns)
+        optimizer = make()
+        optimizer.build([table])
+        values = tf.random.stateless_normal((num_ids, columns), seed=(0, 1))
+        shape = tf.constant([rows, columns], tf.int64)
+        # From its first lookup on, every dense read of a table is a copy; so it is in training.
+        tf.gather(table, [0])
+        rng = np.random.default_rng(0)
+        self.batches = [tf.constant(rng.integers(0, rows, num_ids)) for _ in range(8)]
+
+        @tf.function
+        def step(ids):
+            optimizer.apply([tf.IndexedSlices(values, ids, shape)], [table])
+
+        self.step = step
+        for ids in self.batches[:2]:
+            self.step(ids)
+
+    def take_turn(self):
+        ids = self.batches[len(self.times_ms) % len(self.batches)]
+        start = time.perf_counter()
+        self.step(ids)
+        self.times_ms.append(1e3 * (time.perf_counter() - start))
+
+    @property
+    def median_ms(self):
+        return statistics.median(self.times_ms)
+
+
+def race(contestants, budget_s):
+    """Median milliseconds of each contestant, taking turns."""
+    start = time.perf_counter()
+    for turn in range(200):
+        if turn >= 5 and time.perf_counter() - start > budget_s:
+            break
+        for contestant in contestants:
+            contestant.take_turn()
+    return [contestant.median_ms for contestant in contestants]
+
+
+def compare(ours, rows, columns, num_ids, budget_s):
+    """Medians of one of our optimizers, Keras's of the same rule, and ours on few rows."""
+
+    def enter(name, rows):
+        return Contestant(OPTIMIZERS[name], rows, columns, num_ids)
+
+    if rows <= TOGETHER_UP_TO:
+        field = [enter(ours, rows), enter(ours, REFERENCE_ROWS), enter(STOCK[ours], rows)]
+        medians = race(field, budget_s)
+    else:
+        # Two tables of this size, their slots and Keras's temporaries may not fit in memory.
+        medians = race([enter(ours, rows), enter(ours, REFERENCE_ROWS)], budget_s)
+        medians += race([enter(STOCK[ours], rows)], budget_s)
+    return dict(zip(("ours_ms", "ours_at_reference_ms", "keras_ms"), medians, strict=True))
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def train_for_memory(rows, columns, num_ids):
+    """Makes and trains one table, then prints the peak memory of this process in MiB."""
+    table = empty_table(rows, columns)
+    chunk = 65_536
+    for start in range(0, rows, chunk):
+        ids = tf.range(start, min(rows, start + chunk))
+        part = tf.random.stateless_uniform((len(ids), columns), seed=(0, start))
+        table.scatter_update(tf.IndexedSlices(part, ids))
+    contestant = optimizers.RowWiseAdagrad()
+
+    @tf.function
+    def step(ids):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(tf.gather(table, ids)))
+        contestant.apply([tape.gradient(loss, table)], [table])
+
+    contestant.build([table])
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        step(tf.constant(rng.integers(0, rows, num_ids)))
+    print(peak_mib())
+
+
+def memory(columns, num_ids):
+    """Peak memory of training, over an almost empty process, beside table and state in MiB."""
+    peaks = {}
+    for rows in (10, MEMORY_ROWS):
+        command = [sys.executable, __file__, "--memory-of", str(rows)]
+        command += ["--columns", str(columns), "--ids", str(num_ids)]
+        peaks[rows] = float(subprocess.run(command, check=True, capture_output=True).stdout)
+    needed = MEMORY_ROWS * (columns + 1) * 4 / 2**20
+    used = peaks[MEMORY_ROWS] - peaks[10]
+    return {"rows": MEMORY_ROWS, "needed_mib": needed, "used_mib": used, "ratio": used / needed}
+
+
+def markdown(results):
+    """The times, with Keras's of the same minute behind, and the two ratios."""
+    lines = [
+        "| optimizer | rows | ms a step | Keras's ms | Keras's / ours | ours / ours at "
+        f"{REFERENCE_ROWS:,} rows |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for cell in results:
+        ours, stock, reference = (
+            cell[key] for key in ("ours_ms", "keras_ms", "ours_at_reference_ms")
+        )
+        lines.append(
+            f"| {cell['optimizer']} | {cell['rows']:,} | {ours:.2f} | {stock:.2f} | "
+            f"{stock / ours:.2f} | {ours / reference:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    sizes = [10_000, 100_000, 1_000_000, 4_000_000, 10_000_000]
+    parser.add_argument("--rows", type=int, nargs="+", default=sizes)
+    parser.add_argument("--optimizers", nargs="+", default=list(STOCK), choices=list(STOCK))
+    parser.add_argument("--columns", type=int, default=32)
+    parser.add_argument("--ids", type=int, default=8192)
+    parser.add_argument("--seconds", type=float, default=2.0, help="time spent on each line")
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--json", help="also write the figures to this file")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of:
+        train_for_memory(arguments.memory_of, arguments.columns, arguments.ids)
+        return
+    results = {"columns": arguments.columns, "ids": arguments.ids}
+    results["steps"] = []
+    for name in arguments.optimizers:
+        for rows in arguments.rows:
+            cell = compare(name, rows, arguments.columns, arguments.ids, arguments.seconds)
+            results["steps"].append({"optimizer": name, "rows": rows} | cell)
+            print(cell, file=sys.stderr, flush=True)
+    print(markdown(results["steps"]))
+    if not arguments.no_memory:
+        results["memory"] = found = memory(arguments.columns, arguments.ids)
+        print(
+            f"\nRowWiseAdagrad, {found['rows']:,} rows: {found['used_mib']:.0f} MiB at peak, "
+            f"{found['ratio']:.3f} of table and state ({found['needed_mib']:.0f} MiB)."
+        )
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(results, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()

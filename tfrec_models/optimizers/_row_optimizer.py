@@ -1,0 +1,182 @@
+"""What the optimizers here share: one exact update for the rows a step touches."""
+
+import keras
+import tensorflow as tf
+
+from tfrec_models.optimizers._checks import (
+    check_count,
+    check_gradients,
+    check_keywords,
+    check_state,
+    check_variables,
+)
+from tfrec_models.optimizers._keras_hooks import OptimizerHooks
+from tfrec_models.optimizers._row_average import replace_by_average, update_average
+from tfrec_models.optimizers._sparse_rows import merge_rows, read_rows, write_rows
+
+
+def working_dtype(variable):
+    """The type of a variable's slots and arithmetic: at least float32."""
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    return "float32" if dtype in ("bfloat16", "float16") else dtype
+
+
+class RowOptimizer(OptimizerHooks):
+    """Mixed in before a Keras optimizer: the same rule for whole variables and for rows.
+
+    A dense gradient updates every element of its variable. A sparse one (`tf.IndexedSlices`)
+    updates the rows it names, each once, with the sum of all its occurrences; nothing the size of
+    the table is read, made or written. Subclasses say which slots they keep (`slot_initializers`,
+    and `slot_shape` if it is not the variable's) and give the formula (`rule`).
+
+    Slots, and all arithmetic, are float32 for bfloat16 and float16 variables.
+    """
+
+    def __init__(self, *, check_finite, **keywords):
+        check_keywords(type(self), keywords)
+        super().__init__(**keywords)
+        self.check_finite = check_finite
+
+    def slot_initializers(self):
+        """Name to initializer of each slot, in the order `rule` receives them."""
+        raise NotImplementedError
+
+    def slot_shape(self, variable):
+        return variable.shape
+
+    def rule(self, weights, gradient, slots, learning_rate):
+        """The formula, for some rows of a variable or for the whole of it.
+
+        Args:
+            weights: Tensor (n, ...).
+            gradient: Tensor of the same shape and type.
+            slots: List of tensors, the same rows of each slot.
+            learning_rate: Scalar tensor of the same type.
+
+        Returns:
+            The new weights and the list of new slots.
+        """
+        raise NotImplementedError
+
+    def build(self, variables):
+        if self.built:
+            return
+        variables = list(variables)
+        check_variables(self, variables)
+        self.index_variables(variables)
+        initializers = self.slot_initializers()
+        self._slots = [
+            [
+                self.create_slot(v, name, self.slot_shape(v), initializer, working_dtype(v))
+                for name, initializer in initializers.items()
+            ]
+            for v in variables
+        ]
+        self._averages = self.create_averages(variables) if self.use_ema else None
+
+    def create_averages(self, variables):
+        """For each variable the average of its weights, and the step each row of it stands at."""
+        return [
+            (
+                self.create_slot(v, "average", v.shape, "zeros", working_dtype(v)),
+                self.create_slot(v, "average_step", v.shape[:1], "zeros", "int64"),
+            )
+            for v in variables
+        ]
+
+    def apply(self, grads, trainable_variables=None):
+        grads = list(grads)
+        if not grads:
+            return
+        if trainable_variables is None:
+            trainable_variables = self._trainable_variables
+        variables = list(trainable_variables)
+        check_count(self, grads, variables)
+        self.build(variables)
+        check_gradients(self, grads, variables)
+        if self.clipnorm or self.clipvalue or self.global_clipnorm or self.loss_scale_factor:
+            # Clipping needs the sums over repeated rows; unscaling needs MergedRows's division.
+            grads = [
+                merge_rows(g, v.shape[0], working_dtype(v))
+                if isinstance(g, tf.IndexedSlices)
+                else g
+                for g, v in zip(grads, variables, strict=True)
+            ]
+        with tf.control_dependencies(self._finite_checks(grads, variables)):
+            super().apply(grads, variables)
+
+    def _finite_checks(self, grads, variables):
+        if not self.check_finite:
+            return []
+        return [
+            tf.debugging.check_numerics(
+                getattr(g, "values", g),
+                f"{self.name}: the gradient of variable {v.name!r} is not finite; "
+                "nothing was updated",
+            )
+            for g, v in zip(grads, variables, strict=True)
+            if g is not None
+        ]
+
+    def update_step(self, gradient, variable, learning_rate):
+        if isinstance(gradient, tf.IndexedSlices):
+            self.update_sparse(gradient, variable, learning_rate)
+        else:
+            gradient = tf.cast(gradient, working_dtype(variable))
+            self.update_rows(None, gradient, variable, learning_rate)
+
+    def update_sparse(self, gradient, variable, learning_rate):
+        """Applies a sparse gradient with repeats: the one place that merges, then updates."""
+        merged = merge_rows(gradient, variable.shape[0], working_dtype(variable))
+        self.update_rows(merged.indices, merged.values, variable, learning_rate)
+
+    def update_rows(self, rows, gradient, variable, learning_rate):
+        """Updates distinct rows of a variable.
+
+        Args:
+            rows: Integer tensor (n,) of distinct rows, or None for the whole variable.
+            gradient: Tensor (n, ...) in the working type, the summed gradient of each row.
+            variable: `tf.Variable`.
+            learning_rate: Scalar.
+        """
+        dtype = gradient.dtype
+        learning_rate = tf.cast(learning_rate, dtype)
+        index = self.variable_index(variable)
+        slots = [slot.value for slot in self._slots[index]]
+        weights = old = read_rows(variable, rows, dtype)
+        if self.has_weight_decay(variable):
+            weights -= weights * tf.cast(self.weight_decay, dtype) * learning_rate
+        new, new_slots = self.rule(
+            weights, gradient, [read_rows(s, rows, dtype) for s in slots], learning_rate
+        )
+        for target, value in zip([variable, *slots], [new, *new_slots], strict=True):
+            write_rows(target, rows, value)
+        if self.use_ema:
+            average, stamp = (slot.value for slot in self._averages[index])
+            update_average(average, stamp, rows, old, new, self.iterations + 1, self.ema_momentum)
+
+    def finalize_variable_values(self, var_list):
+        if not self.use_ema:
+            return
+        for variable in var_list:
+            average, stamp = (s.value for s in self._averages[self.variable_index(variable)])
+            self.on_each_replica(
+                replace_by_average,
+                variable,
+                average,
+                stamp,
+                self.iterations.value,
+                self.ema_momentum,
+            )
+
+    def set_weights(self, weights):
+        check_state(self, self.variables, weights)
+        super().set_weights(weights)
+
+    def load_own_variables(self, store):
+        if self.built:
+            check_state(self, self.variables, [store[str(i)] for i in range(len(store.keys()))])
+        super().load_own_variables(store)
+
+    def get_config(self):
+        return {**super().get_config(), "check_finite": self.check_finite}

@@ -1,0 +1,98 @@
+"""FTRL-proximal, exact for repeated ids."""
+
+import keras
+import tensorflow as tf
+
+from tfrec_models.optimizers._row_optimizer import RowOptimizer
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class Ftrl(RowOptimizer, keras.optimizers.Ftrl):
+    """FTRL-proximal that recomputes only the rows of a table that the batch touches.
+
+    With L1 regularisation it makes weights exactly zero, which suits wide linear parts on hashed
+    ids. Repeated ids are summed before the update, and a step costs the same however many rows the
+    table has. Rows without a gradient keep their weights; dense FTRL rewrites them from its
+    accumulators at every step, which wipes an initial value that is not zero.
+
+    With `g` the sum of a row's gradients in the batch,
+    `s` = `l2_shrinkage_regularization_strength` and
+    `l2` = `l2_regularization_strength + beta / (2 * learning_rate)`:
+
+    ```
+    n_new = n + g ** 2
+    z += g + 2 * s * w - (n_new ** -power - n ** -power) / learning_rate * w
+    w = (clip(z, -l1, l1) - z) / (n_new ** -power / learning_rate + 2 * l2)
+    n = n_new
+    ```
+
+    Paper: [McMahan et al., 2013](https://research.google/pubs/pub41159/).
+
+    Args:
+        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
+        learning_rate_power: Float, `power` above, zero or negative.
+        initial_accumulator_value: Float, what `n` starts with.
+        l1_regularization_strength: Float, `l1` above, zero or positive.
+        l2_regularization_strength: Float, zero or positive.
+        l2_shrinkage_regularization_strength: Float, `s` above, zero or positive.
+        beta: Float, `beta` in the paper.
+        check_finite: Bool, raise before updating if a gradient is not finite; see
+            `RowWiseAdagrad`.
+        **kwargs: The arguments of every Keras optimizer, as in `RowWiseAdagrad`.
+
+    Raises:
+        ValueError: As `RowWiseAdagrad`.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> table = tf.Variable(tf.zeros((4, 2)))
+    >>> small = tf.IndexedSlices(tf.constant([[0.5, 3.0]]), [1], [4, 2])
+    >>> optimizer = Ftrl(learning_rate=1.0, l1_regularization_strength=1.0)
+    >>> _ = optimizer.apply_gradients([(small, table)])
+    >>> (table.numpy() == 0).tolist()
+    [[True, True], [True, False], [True, True], [True, True]]
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        learning_rate_power=-0.5,
+        initial_accumulator_value=0.1,
+        l1_regularization_strength=0.0,
+        l2_regularization_strength=0.0,
+        l2_shrinkage_regularization_strength=0.0,
+        beta=0.0,
+        check_finite=False,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate=learning_rate,
+            learning_rate_power=learning_rate_power,
+            initial_accumulator_value=initial_accumulator_value,
+            l1_regularization_strength=l1_regularization_strength,
+            l2_regularization_strength=l2_regularization_strength,
+            l2_shrinkage_regularization_strength=l2_shrinkage_regularization_strength,
+            beta=beta,
+            check_finite=check_finite,
+            **kwargs,
+        )
+
+    def slot_initializers(self):
+        return {
+            "accumulator": keras.initializers.Constant(self.initial_accumulator_value),
+            "linear": "zeros",
+        }
+
+    def rule(self, weights, gradient, slots, learning_rate):
+        accumulator, linear = slots
+        power = -self.learning_rate_power
+        l1 = self.l1_regularization_strength
+        l2 = self.l2_regularization_strength + self.beta / (2.0 * learning_rate)
+        shrinkage = 2 * self.l2_shrinkage_regularization_strength * weights
+        grown = accumulator + tf.square(gradient)
+        scale = tf.pow(grown, power) / learning_rate
+        growth = scale - tf.pow(accumulator, power) / learning_rate
+        linear += gradient + shrinkage - growth * weights
+        weights = (tf.clip_by_value(linear, -l1, l1) - linear) / (scale + 2 * l2)
+        return weights, [grown, linear]

@@ -1,0 +1,30 @@
+"""Keras's dynamic loss scaling, without making table gradients dense."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """`keras.optimizers.LossScaleOptimizer` whose cost does not grow with the tables.
+
+    Keras's own looks for infinities in a dense copy of every table's gradient at each step. This
+    one looks at the rows that have a gradient. Pass it to `compile` under `mixed_float16`;
+    everything else is Keras's.
+
+    Args:
+        inner_optimizer: The Keras optimizer to wrap.
+        initial_scale: Float, what the loss is multiplied by at first.
+        dynamic_growth_steps: Int, how many steps with finite gradients before the scale doubles.
+        name: String.
+
+    Example:
+
+    >>> from tfrec_models.optimizers import RowWiseAdagrad
+    >>> LossScaleOptimizer(RowWiseAdagrad(learning_rate=0.05)).initial_scale
+    32768.0
+    """
+
+    def check_finite(self, grads):
+        values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in grads]
+        return super().check_finite(values)

@@ -1,0 +1,68 @@
+"""Gradient descent with momentum whose velocity moves only for the rows of a batch."""
+
+import keras
+
+from tfrec_models.optimizers._row_optimizer import RowOptimizer
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class SGD(RowOptimizer, keras.optimizers.SGD):
+    """Gradient descent (with momentum) that never walks a table.
+
+    Without momentum it is FBGEMM's `EXACT_SGD`. With momentum the velocity of a row decays and
+    acts in the steps where the row has a gradient; dense momentum would also move the rows the
+    batch does not name, so the two differ for rows that are not in every batch.
+
+    With `g` the sum of a row's gradients in the batch:
+
+    ```
+    v = momentum * v - learning_rate * g
+    w = w + v                                        # nesterov=False
+    w = w + momentum * v - learning_rate * g         # nesterov=True
+    ```
+
+    Paper: [Sutskever et al., 2013](https://proceedings.mlr.press/v28/sutskever13.html).
+
+    Args:
+        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
+        momentum: Float in [0, 1].
+        nesterov: Bool, whether to look ahead along the velocity.
+        check_finite: Bool, raise before updating if a gradient is not finite; see
+            `RowWiseAdagrad`.
+        **kwargs: The arguments of every Keras optimizer, as in `RowWiseAdagrad`.
+
+    Raises:
+        ValueError: As `RowWiseAdagrad`.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> table = tf.Variable(tf.ones((4, 2)))
+    >>> repeated = tf.IndexedSlices(tf.ones((2, 2)), [1, 1], [4, 2])
+    >>> _ = SGD(learning_rate=0.25).apply_gradients([(repeated, table)])
+    >>> table.numpy().tolist()
+    [[1.0, 1.0], [0.5, 0.5], [1.0, 1.0], [1.0, 1.0]]
+    """
+
+    def __init__(
+        self, learning_rate=0.01, momentum=0.0, nesterov=False, check_finite=False, **kwargs
+    ):
+        super().__init__(
+            learning_rate=learning_rate,
+            momentum=momentum,
+            nesterov=nesterov,
+            check_finite=check_finite,
+            **kwargs,
+        )
+
+    def slot_initializers(self):
+        return {"momentum": "zeros"} if self.momentum else {}
+
+    def rule(self, weights, gradient, slots, learning_rate):
+        step = learning_rate * gradient
+        if not slots:
+            return weights - step, []
+        velocity = self.momentum * slots[0] - step
+        if self.nesterov:
+            return weights + self.momentum * velocity - step, [velocity]
+        return weights + velocity, [velocity]
