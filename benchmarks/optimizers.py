@@ -8,6 +8,9 @@ busy machine slows them alike (above 1,000,000 rows Keras's goes alone, for memo
 also takes turns with itself on a table of 100,000 rows, which gives its growth. Memory is the peak
 of a fresh process that makes a table of 10,000,000 rows and trains it with RowWiseAdagrad, less the
 peak of one that does the same with 10 rows.
+
+Rows scattered over gigabytes miss the processor's page tables. On Linux
+`GLIBC_TUNABLES=glibc.malloc.hugetlb=1` gives large tables large pages.
 """
 
 import argparse

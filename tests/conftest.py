@@ -14,6 +14,16 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.fixture(scope="session")
+def two_devices():
+    """One MirroredStrategy over both devices.
+
+    One for all tests: TensorFlow numbers the collective operations of every new strategy from the
+    same start, and refuses a number that meant another operation before.
+    """
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.fixture(autouse=True)
 def _fresh_keras():
     """Each test starts from the same seed and leaves no dtype policy behind."""

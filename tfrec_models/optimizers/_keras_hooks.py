@@ -1,6 +1,6 @@
 """The private parts of Keras's `Optimizer` that the optimizers here build on, all in one place.
 
-Tested on Keras 3.15.1.
+Tested on Keras 3.12.4 and 3.15.1.
 """
 
 import keras

@@ -74,6 +74,11 @@ class RowOptimizer(OptimizerHooks):
         ]
         self._averages = self.create_averages(variables) if self.use_ema else None
 
+    def slots_of(self, variable):
+        """Returns a dict from name to the slot of a variable the optimizer was built with."""
+        slots = self._slots[self.variable_index(variable)]
+        return dict(zip(self.slot_initializers(), slots, strict=True))
+
     def create_averages(self, variables):
         """For each variable the average of its weights, and the step each row of it stands at."""
         return [

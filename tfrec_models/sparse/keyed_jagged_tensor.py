@@ -73,6 +73,16 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         def dtype(self):
             return self.flat_values.dtype
 
+        def _create_empty_value(self):
+            """What a strategy gives a replica that has no examples left."""
+            weights = self.flat_weights
+            return assemble(
+                self.feature_names,
+                tf.zeros([0], self.flat_values.dtype),
+                tf.zeros([1], self.row_splits.dtype),
+                None if weights is None else tf.zeros([0], weights.dtype),
+            )
+
     def __init__(self, keys, values, weights=None, lengths=None, offsets=None, stride=None):
         keys = _checks.check_keys(keys)
         if (lengths is None) == (offsets is None):

@@ -1,0 +1,95 @@
+"""fit, evaluate and predict on two devices, with sparse features in every form."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.dlrm.test_dlrm import FEATURES, compiled, dataset, make
+from tfrec_models import KeyedJaggedTensor, _keras_hooks
+from tfrec_models.optimizers import Adagrad, CompositeOptimizer, LazyAdam, RowWiseAdagrad
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.5),
+    "adagrad": lambda: Adagrad(0.1),
+    "row_wise": lambda: CompositeOptimizer(RowWiseAdagrad(0.1), keras.optimizers.SGD(0.5)),
+    "lazy_adam": lambda: LazyAdam(0.01),
+}
+
+
+def as_form(form, batches):
+    """The batches with their sparse features in another form."""
+
+    def convert(inputs, labels):
+        sparse = {name: inputs["sparse_features"][name] for name in ("f1", "f3", "f2")}
+        kjt = KeyedJaggedTensor.from_dict(sparse)
+        forms = {
+            "dict": lambda: sparse,
+            "kjt": lambda: kjt,
+            "packed": kjt.to_packed,
+            "ids": lambda: {name: sparse[name].row_lengths() for name in FEATURES},
+        }
+        return {**inputs, "sparse_features": forms[form]()}, labels
+
+    return batches.map(convert)
+
+
+def trained(batches, optimizer, strategy=None):
+    """A DLRM trained for 20 steps from the same start."""
+    keras.utils.set_random_seed(5)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = compiled(make(), OPTIMIZERS[optimizer]())
+    model.fit(batches, epochs=10, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_weights_equal_one_device(optimizer, two_devices):
+    """20 steps on the same global batches, ids repeated across replicas: equal to 1e-6."""
+    batches = dataset(8)
+    alone, mirrored = trained(batches, optimizer), trained(batches, optimizer, two_devices)
+    for one, two in zip(alone.weights, mirrored.weights, strict=True):
+        np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-6, err_msg=one.path)
+
+
+@pytest.mark.parametrize("form", ["dict", "kjt", "packed", "ids"])
+def test_every_form_with_an_uneven_last_batch(form, two_devices):
+    """9 examples in batches of 4 leave one replica without any: order and count are kept."""
+    batches = as_form(form, dataset(9))
+    model = trained(batches, "sgd", two_devices)
+    logits = model.predict(batches, verbose=0)
+    expected = np.concatenate([model(inputs).numpy() for inputs, _ in batches])
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    assert np.isfinite(model.evaluate(batches, verbose=0)[0])
+
+
+def test_saved_under_a_strategy_loads_without(tmp_path, two_devices):
+    """A model trained on two devices, reloaded on one, predicts the same and trains on."""
+    batches = dataset(8)
+    model = trained(batches, "row_wise", two_devices)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict(batches, verbose=0), model.predict(batches, verbose=0), atol=1e-6
+    )
+    loaded.fit(batches, verbose=0)
+
+
+def test_other_keras_versions_warn():
+    """The hooks say which versions they were tested on."""
+    with pytest.warns(UserWarning, match="tested on Keras 3.12 to 3.15, this is 3.99.0"):
+        _keras_hooks.check_keras_version("3.99.0")
+    _keras_hooks.check_keras_version(keras.__version__)
+
+
+def test_what_the_hooks_override_is_still_there():
+    """Keras still calls the private methods the hooks replace, from where they did."""
+    from keras.src.backend.tensorflow import trainer
+
+    for method in ("_maybe_symbolic_build", "_make_function"):
+        assert hasattr(trainer.TensorFlowTrainer, method)
+    code = trainer.TensorFlowTrainer.fit.__wrapped__.__code__
+    assert "_maybe_symbolic_build" in code.co_names
+    assert "_make_function" in trainer.TensorFlowTrainer.make_train_function.__code__.co_names

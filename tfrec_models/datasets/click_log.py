@@ -1,0 +1,166 @@
+"""A generated click log of Criteo's shape whose best reachable AUC is known."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_models.datasets.planted_model import PlantedModel
+from tfrec_models.metrics import auc
+
+# Rows are drawn in blocks, each from a random stream of its own: row n is the same whatever the
+# batch size and wherever reading begins.
+_BLOCK = 8192
+_SPLITS = ("train", "validation", "test")
+
+
+class ClickLog:
+    """A generated click log: 13 dense and 26 sparse features, labels from a planted model.
+
+    Use it to see a model learn without downloading anything. The labels are drawn from known
+    probabilities (see `PlantedModel` for the formula), so no model can rank better than these
+    probabilities do: `best_auc` is the ceiling. Ids follow a power law; the last four sparse
+    features hold bags of 0 to 4 ids, the others one id.
+
+    Rows are generated when they are read, so a log may have any number of them. A row depends on
+    `seed` and its own number alone. The splits are consecutive ranges of rows.
+
+    Args:
+        num_train: int, rows for training. Defaults to 400,000.
+        num_validation: int, rows for validation. Defaults to 50,000.
+        num_test: int, rows held out. Defaults to 100,000.
+        seed: int, fixes the planted model and the rows. Defaults to 0.
+
+    Attributes:
+        dense_feature_names: list of str, "int_0" to "int_12".
+        sparse_feature_names: list of str, "cat_0" to "cat_25".
+        table_sizes: dict from sparse feature name to its number of different ids.
+
+    Raises:
+        ValueError: if a number of rows or the seed is not an integer of at least 0.
+
+    Example:
+        >>> from tfrec_models.datasets import ClickLog
+        >>> log = ClickLog(num_train=100)
+        >>> features, labels = next(iter(log.dataset("train", batch_size=32)))
+        >>> features["dense_features"].shape, features["sparse_features"].shape, labels.shape
+        (TensorShape([32, 13]), TensorShape([32, 26, None]), TensorShape([32]))
+    """
+
+    def __init__(self, num_train=400_000, num_validation=50_000, num_test=100_000, seed=0):
+        numbers = {
+            "num_train": num_train,
+            "num_validation": num_validation,
+            "num_test": num_test,
+            "seed": seed,
+        }
+        for name, value in numbers.items():
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+                raise ValueError(f"`{name}` must be an integer of at least 0. Received: {value}.")
+        ends = np.cumsum([0, num_train, num_validation, num_test]).tolist()
+        self._ranges = {s: (ends[i], ends[i + 1]) for i, s in enumerate(_SPLITS)}
+        self._seed = seed
+        self._model = PlantedModel(seed)
+        self.dense_feature_names = [f"int_{i}" for i in range(self._model.NUM_DENSE)]
+        self.sparse_feature_names = [f"cat_{i}" for i in range(self._model.NUM_SPARSE)]
+        self.table_sizes = dict(
+            zip(self.sparse_feature_names, self._model.table_sizes.tolist(), strict=True)
+        )
+
+    def dataset(self, split, batch_size):
+        """Reads a split in the order of its rows; the last batch may be smaller.
+
+        Args:
+            split: str, "train", "validation" or "test".
+            batch_size: int, at least 1.
+
+        Returns:
+            `tf.data.Dataset` of `({"dense_features": (B, 13) float32, "sparse_features":
+            tf.RaggedTensor (B, 26, None) int64}, labels)`, labels `(B,)` float32. Sparse
+            features are in the order of `sparse_feature_names`.
+        """
+        start, stop = self._rows_of(split)
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                f"`batch_size` must be an integer of at least 1. Received: {batch_size}."
+            )
+        dataset = tf.data.Dataset.from_generator(
+            lambda: self._batches(start, stop, batch_size),
+            output_signature=(
+                tf.TensorSpec((None, self._model.NUM_DENSE), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((None, self._model.NUM_SPARSE), tf.int64),
+                tf.TensorSpec((None,), tf.float32),
+            ),
+        )
+        num_batches = -(-(stop - start) // batch_size)
+        return (
+            dataset.map(self._element)
+            .apply(tf.data.experimental.assert_cardinality(num_batches))
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def labels(self, split):
+        """Labels of a split, a float32 array of shape (rows,)."""
+        return self._column(split, "label")
+
+    def probabilities(self, split):
+        """Planted click probabilities of a split's rows, a float64 array of shape (rows,)."""
+        return self._column(split, "probability")
+
+    def best_auc(self, split):
+        """AUC of the planted probabilities on a split, in expectation over its labels.
+
+        No scores reach a higher expected AUC on these rows. The labels that were drawn give a
+        slightly different number, `auc(log.labels(split), log.probabilities(split))`.
+
+        Returns:
+            float.
+        """
+        probabilities = self.probabilities(split)
+        return auc(probabilities, probabilities)
+
+    def _rows_of(self, split):
+        if split not in self._ranges:
+            raise ValueError(f"`split` must be one of {_SPLITS}. Received: {split!r}.")
+        start, stop = self._ranges[split]
+        if start == stop:
+            raise ValueError(f"Split {split!r} has no rows. Give `num_{split}` when constructing.")
+        return start, stop
+
+    def _column(self, split, name):
+        blocks = self._blocks(*self._rows_of(split))
+        return np.concatenate([rows[name][keep] for rows, keep in blocks])
+
+    def _blocks(self, start, stop):
+        """Each block that holds rows from `start` to `stop`, and the slice of it they take."""
+        for number in range(start // _BLOCK, -(-stop // _BLOCK)):
+            first = number * _BLOCK
+            rows = self._model.draw(np.random.default_rng([self._seed, 1, number]), _BLOCK)
+            yield rows, slice(max(start - first, 0), min(stop - first, _BLOCK))
+
+    def _batches(self, start, stop, batch_size):
+        """Batches as (dense, ids, lengths, label), cut out of the blocks as slices."""
+        parts, missing = [], batch_size
+        for rows, keep in self._blocks(start, stop):
+            first_id = np.concatenate([[0], np.cumsum(rows["lengths"].sum(axis=1))])
+            begin = keep.start
+            while begin < keep.stop:
+                end = min(begin + missing, keep.stop)
+                ids = rows["ids"][first_id[begin] : first_id[end]]
+                dense, lengths, label = (
+                    rows[name][begin:end] for name in ("dense", "lengths", "label")
+                )
+                parts.append((dense, ids, lengths, label))
+                missing -= end - begin
+                begin = end
+                if not missing:
+                    yield tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+                    parts, missing = [], batch_size
+        if parts:
+            yield tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def _element(self, dense, ids, lengths, label):
+        bags = tf.RaggedTensor.from_row_lengths(ids, tf.reshape(lengths, (-1,)), validate=False)
+        packed = tf.RaggedTensor.from_uniform_row_length(
+            bags, self._model.NUM_SPARSE, validate=False
+        )
+        return {"dense_features": dense, "sparse_features": packed}, label
