@@ -28,7 +28,7 @@ def select(**wanted):
         name
         for name, case in index().items()
         if all(
-            (case["class"].rsplit(".", 1)[1] if field == "class_name" else case.get(field)) in value
+            (class_name(case) if field == "class_name" else case.get(field)) in value
             for field, value in wanted.items()
         )
     ]
@@ -47,6 +47,11 @@ def collection(case, is_weighted=False):
         for table in case["tables"]
     ]
     return EmbeddingBagCollection(tables=tables, is_weighted=is_weighted)
+
+
+def class_name(case):
+    """The class of the case, without its module."""
+    return case["class"].rsplit(".", 1)[1]
 
 
 def kjt(case, recorded, weights=None, prefix="in/"):
@@ -96,17 +101,34 @@ def check(layer, recorded, run):
     for key, expected in weights_of(recorded, "out/").items():
         np.testing.assert_allclose(outputs[key], expected, **CLOSE, err_msg=f"out/{key}")
     entries = torchrec_entries(layer)
-    variables = {entry.variable.path: entry.variable.value for entry in entries.values()}
+    variables = {
+        part.variable.path: part.variable.value
+        for entry in entries.values()
+        for part in _parts(entry)
+    }
     gradients = tape.gradient(loss, {"variables": variables, "inputs": floats})
     for key, expected in weights_of(recorded, "grad/w/").items():
-        gradient = gradients["variables"][entries[key].variable.path]
-        gradient = np.zeros_like(expected) if gradient is None else _taken(entries[key], gradient)
-        np.testing.assert_allclose(gradient, expected, **CLOSE, err_msg=f"grad/w/{key}")
+        gradient = [_taken(part, gradients["variables"]) for part in _parts(entries[key])]
+        np.testing.assert_allclose(
+            np.concatenate(gradient) if len(gradient) > 1 else gradient[0],
+            expected,
+            **CLOSE,
+            err_msg=f"grad/w/{key}",
+        )
     for key, expected in weights_of(recorded, "grad/in/").items():
         gradient = gradients["inputs"][key]
         gradient = np.zeros_like(expected) if gradient is None else tf.convert_to_tensor(gradient)
         np.testing.assert_allclose(gradient, expected, **CLOSE, err_msg=f"grad/in/{key}")
 
 
-def _taken(entry, gradient):
+def _parts(entry):
+    """The entries that one key of TorchRec's joins, or itself."""
+    return getattr(entry, "parts", [entry])
+
+
+def _taken(entry, gradients):
+    """This entry's part of the gradients by variable; zeros where there is none."""
+    gradient = gradients[entry.variable.path]
+    if gradient is None:
+        return np.zeros(entry.shape, np.float32)
     return entry.take(tf.convert_to_tensor(gradient).numpy())

@@ -29,6 +29,11 @@ def register_tree_node(cls):
     return cls
 
 
+def all_layers(model):
+    """Returns the model and all layers below it."""
+    return list(model._flatten_layers())
+
+
 class StrategyTraining:
     """Mixin of models that `fit`, `evaluate` and `predict` ragged batches under a strategy.
 

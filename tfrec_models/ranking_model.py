@@ -24,6 +24,9 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
         **kwargs: those of `keras.Model`.
     """
 
+    # Whether the output is logits, for losses with from_logits=True, or probabilities.
+    gives_logits = True
+
     def __init__(self, dense_in_features, **kwargs):
         super().__init__(**kwargs)
         check_positive("dense_in_features", dense_in_features)

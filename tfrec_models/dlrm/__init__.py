@@ -1,4 +1,8 @@
-"""DLRM, its variants and their parts (as `torchrec.models.dlrm`)."""
+"""DLRM, its variants and their parts (as `torchrec.models.dlrm`).
+
+TorchRec's `DLRMWrapper` has no class here: its predictions are `DLRM`'s, and its loss is what `fit`
+and `evaluate` take after `compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))`.
+"""
 
 from tfrec_models.dlrm.dense_arch import DenseArch
 from tfrec_models.dlrm.dlrm_dcn import DLRM_DCN

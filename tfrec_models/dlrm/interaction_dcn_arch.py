@@ -96,7 +96,8 @@ def build_over(layer, num_sparse_features, dense_features_shape):
     Layers of this package know their own width; the shape is for others.
     """
     if not layer.built:
-        layer.build(dense_features_shape and concat_shape(num_sparse_features, dense_features_shape))
+        shape = dense_features_shape
+        layer.build(shape and concat_shape(num_sparse_features, shape))
 
 
 def check_is_layer(argument, layer, example):

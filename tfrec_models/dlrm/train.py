@@ -30,7 +30,7 @@ class DLRMTrain(keras.Model):
         carry no gradient.
 
     Raises:
-        TypeError: if `dlrm_module` is no ranking model.
+        TypeError: if `dlrm_module` is no ranking model, or one that returns probabilities.
         ValueError: at a call on a missing input, or labels of another shape than the logits.
 
     Example:
@@ -67,6 +67,12 @@ class DLRMTrain(keras.Model):
             raise TypeError(
                 f"dlrm_module must be a ranking model such as DLRM, received "
                 f"{type(dlrm_module).__name__}."
+            )
+        if not dlrm_module.gives_logits:
+            raise TypeError(
+                "DLRMTrain takes a model that returns logits; "
+                f"{type(dlrm_module).__name__} returns probabilities. Compile it with "
+                "keras.losses.BinaryCrossentropy() instead."
             )
         self.supports_jit = False
         self.model = dlrm_module

@@ -47,8 +47,7 @@ class CrossNetBase(keras.layers.Layer, abc.ABC):
         if not self.num_layers:
             return inputs
         tensors = [
-            [tf.convert_to_tensor(weight) for weight in weights]
-            for weights in self.layer_weights()
+            [tf.convert_to_tensor(weight) for weight in weights] for weights in self.layer_weights()
         ]
         return self._program(inputs, *tensors)
 

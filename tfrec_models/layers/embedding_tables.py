@@ -52,6 +52,11 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
         """The variables that hold the tables, one for each dim, pooling and dtype."""
         return list(self._variables)
 
+    @property
+    def table_stacks(self):
+        """Where in each of `table_variables` the tables lie."""
+        return list(self._stacks)
+
     def build(self, input_shape=None):
         for number, stack in enumerate(self._stacks):
             variable = self.add_weight(

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfrec_models.layers.embedding_configs import PoolingType
 from tfrec_models.layers.id_policy import DROPPED, apply_id_policies
+from tfrec_models.layers.table_rows import VariableRows
 from tfrec_models.sparse.features import SingleIds
 
 _COMBINERS = {PoolingType.SUM: "sum", PoolingType.MEAN: "mean"}
@@ -18,11 +19,12 @@ def pooled_lookup(variable, stack, bags):
         bags: `SingleIds` or `Bags` of the stack's columns.
 
     Returns:
-        Tensor of shape `(B, C, embedding_dim)` in the dtype of the variable.
+        Tensor of shape `(B, C, embedding_dim)` in the dtype of the rows.
     """
+    table = _rows_of(variable, stack)
     if isinstance(bags, SingleIds):
-        return _gather_single(variable, stack, bags)
-    return _pool_bags(variable, stack, bags)
+        return _gather_single(table, stack, bags)
+    return _pool_bags(table, stack, bags)
 
 
 def unpooled_lookup(variable, stack, bags):
@@ -35,7 +37,7 @@ def unpooled_lookup(variable, stack, bags):
 
     Returns:
         A list with (rows, row_splits) for each column: tensors (ids of the column, embedding_dim)
-        in the dtype of the variable, and (B + 1,). Ids that a table drops have no row.
+        in the dtype of the rows, and (B + 1,). Ids that a table drops have no row.
     """
     columns = len(stack.columns)
     ragged = _by_column(bags, columns)
@@ -64,11 +66,18 @@ def unpooled_lookup(variable, stack, bags):
         )
         shifted = tf.boolean_mask(shifted, kept)
     embeddings = tf.split(
-        tf.gather(variable, shifted), column_splits[1:] - column_splits[:-1], num=columns
+        _rows_of(variable, stack).read_rows(shifted),
+        column_splits[1:] - column_splits[:-1],
+        num=columns,
     )
     starts = tf.reshape(row_splits[:-1], [columns, -1])
     by_column = tf.concat([starts, column_splits[1:, tf.newaxis]], 1) - column_splits[:-1, None]
     return list(zip(embeddings, tf.unstack(by_column, columns), strict=True))
+
+
+def _rows_of(variable, stack):
+    """The rows to look up: those of the variable, unless the stack reads others."""
+    return VariableRows(variable) if stack.substitute is None else stack.substitute
 
 
 def _by_column(bags, columns):
@@ -83,7 +92,7 @@ def _by_column(bags, columns):
     return tf.gather(ragged, tf.reshape(tf.transpose(order), [-1]))
 
 
-def _gather_single(variable, stack, bags):
+def _gather_single(table, stack, bags):
     columns = len(stack.columns)
     ids = _settle(
         stack,
@@ -94,15 +103,15 @@ def _gather_single(variable, stack, bags):
     kept = ids != DROPPED
     drops = any(table.id_policy == "drop" for table in stack.tables)
     rows = ids + tf.constant([stack.column_first_rows], stack.index_dtype)
-    embeddings = tf.gather(variable, tf.where(kept, rows, 0) if drops else rows)
+    embeddings = table.read_rows(tf.where(kept, rows, 0) if drops else rows)
     if bags.weights is not None:
-        embeddings *= tf.cast(bags.weights, variable.dtype)[:, :, tf.newaxis]
+        embeddings *= tf.cast(bags.weights, table.dtype)[:, :, tf.newaxis]
     if drops:
         embeddings = tf.where(kept[:, :, tf.newaxis], embeddings, 0)
     return embeddings
 
 
-def _pool_bags(variable, stack, bags):
+def _pool_bags(table, stack, bags):
     columns = len(stack.columns)
     num_bags = tf.size(bags.row_splits, out_type=tf.int32) - 1
     batch_size = num_bags // columns
@@ -138,9 +147,10 @@ def _pool_bags(variable, stack, bags):
     # RaggedFillEmptyRows, inside, fails on no bags at all: an empty one stands in.
     num_rows = tf.maximum(num_bags, 1)
     if weights is not None:
-        weights = _ragged(tf.cast(weights, variable.dtype), bag_of_id, num_rows)
+        weights = _ragged(tf.cast(weights, table.dtype), bag_of_id, num_rows)
+    rows_to_pool, shifted = table.rows_to_pool(shifted)
     pooled = tf.nn.safe_embedding_lookup_sparse(
-        variable,
+        rows_to_pool,
         _ragged(shifted, bag_of_id, num_rows),
         weights,
         combiner=_COMBINERS[stack.pooling],

@@ -1,5 +1,6 @@
 """Tables of one shape and dtype, one below the other in a single variable."""
 
+import contextlib
 import random
 
 import keras
@@ -29,6 +30,7 @@ class TableStack:
         self.num_rows = int(ends[-1])
         # Half the width for every id means half the time in the deduplication of a lookup.
         self.index_dtype = tf.int32 if self.num_rows < 2**31 else tf.int64
+        self.substitute = None
         self.columns = [
             (feature, table) for table in self.tables for feature in table.feature_names
         ]
@@ -54,7 +56,12 @@ class TableStack:
         return self.first_rows[name], table.num_rows
 
     def read(self, variable, name):
-        """Returns one table's rows, without a dense read of the others."""
+        """Returns one table's rows, without a dense read of the others.
+
+        Args:
+            variable: that of the stack, or an optimizer's slot with a row for each of its rows.
+            name: str, the table's name.
+        """
         first, count = self.rows_of(name)
         return tf.gather(variable.value, tf.range(first, first + count, dtype=tf.int64))
 
@@ -66,14 +73,27 @@ class TableStack:
         """
         first, count = self.rows_of(name)
         values = tf.cast(tf.convert_to_tensor(values), variable.dtype)
-        if values.shape != (count, self.embedding_dim):
+        shape = (count, *variable.shape[1:])
+        if values.shape != shape:
             raise ValueError(
-                f"Table {name!r} has shape ({count}, {self.embedding_dim}), received values of "
-                f"shape {tuple(values.shape)}."
+                f"Table {name!r} has shape {shape}, received values of shape {tuple(values.shape)}."
             )
         slices = tf.IndexedSlices(values, tf.range(first, first + count, dtype=tf.int64))
         for copy in _copies(variable.value):
             copy.scatter_update(slices)
+
+    @contextlib.contextmanager
+    def reading(self, rows):
+        """Within it, lookups read other rows in place of the variable's, as exports do.
+
+        Args:
+            rows: `DecodedRows`.
+        """
+        self.substitute = rows
+        try:
+            yield
+        finally:
+            self.substitute = None
 
     def initializer(self):
         """Returns an initializer for the whole variable that makes no second copy of it."""

@@ -58,13 +58,27 @@ def load_torchrec_state_dict(layer, state_dict, strict=True):
     >>> mlp(np.ones((1, 3))).numpy().tolist()
     [[3.0, 3.0]]
     """
-    entries = _entries_of(layer)
-    missing = [key for key in entries if key not in state_dict]
-    unexpected = [key for key in state_dict if key not in entries]
+    write_entries(_entries_of(layer), state_dict, strict, f"{type(layer).__name__} {layer.name!r}")
+
+
+def write_entries(entries, state, strict, owner):
+    """Writes all values of a dict to the entries of its keys, or none if one does not fit.
+
+    Args:
+        entries: dict from key to `Entry`.
+        state: dict from key to NumPy array or torch tensor.
+        strict: bool, whether keys that are missing or of no use are errors.
+        owner: str, whose state it is to be.
+
+    Raises:
+        ValueError: naming all missing, unexpected and misshapen keys at once.
+    """
+    missing = [key for key in entries if key not in state]
+    unexpected = [key for key in state if key not in entries]
     misshapen = [
-        f"{key}: {tuple(state_dict[key].shape)}, expected {entry.shape}"
+        f"{key}: {_shape(state[key])}, expected {entry.shape}"
         for key, entry in entries.items()
-        if key in state_dict and tuple(state_dict[key].shape) != entry.shape
+        if key in state and _shape(state[key]) != entry.shape
     ]
     faults = [("Misshapen", misshapen)]
     if strict:
@@ -72,12 +86,16 @@ def load_torchrec_state_dict(layer, state_dict, strict=True):
     faults = [f"{what} keys:\n  " + "\n  ".join(keys) for what, keys in faults if keys]
     if faults:
         raise ValueError(
-            f"The state dict does not fit {type(layer).__name__} {layer.name!r}; nothing was "
-            "changed.\n" + "\n".join(faults)
+            f"The state dict does not fit {owner}; nothing was changed.\n" + "\n".join(faults)
         )
     for key, entry in entries.items():
-        if key in state_dict:
-            entry.write(_as_numpy(state_dict[key]))
+        if key in state:
+            entry.write(_as_numpy(state[key]))
+
+
+def _shape(value):
+    """The shape of an array or a torch tensor, or the type of something else."""
+    return tuple(value.shape) if hasattr(value, "shape") else type(value).__name__
 
 
 def _entries_of(layer):

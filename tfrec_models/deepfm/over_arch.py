@@ -1,0 +1,67 @@
+"""The head of SimpleDeepFMNN."""
+
+import keras
+
+from tfrec_models.layers._arguments import check_positive, check_width
+from tfrec_models.layers.mlp import linear
+
+
+@keras.saving.register_keras_serializable("tfrec_models.deepfm")
+class OverArch(keras.layers.Layer):
+    """A linear layer and a sigmoid: the probability of a click.
+
+        y = sigmoid(w . x + b)
+
+    Computed from the logits by `keras.activations.sigmoid`, whose output remembers them: Keras's
+    `BinaryCrossentropy` takes its loss from the logits, not from the rounded probability. The
+    output is float32 under mixed precision, as half precision has no numbers between 0.9995 and 1.
+
+    Args:
+        in_features: int, the number of columns the interaction gives.
+        **kwargs: those of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, in_features)`.
+
+    Output shape:
+        `(batch, 1)`, probabilities.
+
+    Raises:
+        ValueError: on in_features below 1; at a call on another width.
+
+    Example:
+
+    >>> import keras
+    >>> from tfrec_models.deepfm import OverArch
+    >>> OverArch(10)(keras.ops.ones((20, 10))).shape
+    TensorShape([20, 1])
+    """
+
+    def __init__(self, in_features, **kwargs):
+        super().__init__(**kwargs)
+        check_positive("in_features", in_features)
+        self.in_features = in_features
+        self.linear = linear(in_features, 1, dtype=self.dtype_policy)
+
+    @property
+    def output_dtype(self):
+        """The dtype of the probabilities: float32 at least."""
+        return keras.backend.result_type(self.compute_dtype, "float32")
+
+    def build(self, input_shape=None):
+        self.linear.build((None, self.in_features))
+        self.built = True
+
+    def call(self, features):
+        return keras.activations.sigmoid(self.logits(features))
+
+    def logits(self, features):
+        """Returns w . x + b, `(batch, 1)`."""
+        check_width(self, features, self.in_features)
+        return keras.ops.cast(self.linear(features), self.output_dtype)
+
+    def compute_output_spec(self, features):
+        return keras.KerasTensor((features.shape[0], 1), self.output_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "in_features": self.in_features}
