@@ -1,6 +1,7 @@
 """TorchRec's models, native to Keras 3 and TensorFlow."""
 
-from tfrec_models.dlrm import DLRM, DLRMTrain
+from tfrec_models.deepfm import DeepFMRanker, SimpleDeepFMNN
+from tfrec_models.dlrm import DLRM, DLRM_DCN, DLRM_Projection, DLRMTrain
 from tfrec_models.layers import (
     EmbeddingBagCollection,
     EmbeddingBagConfig,
@@ -12,13 +13,17 @@ from tfrec_models.sparse import JaggedTensor, KeyedJaggedTensor, KeyedTensor
 
 __all__ = [
     "DLRM",
+    "DLRM_DCN",
     "DLRMTrain",
+    "DLRM_Projection",
+    "DeepFMRanker",
     "EmbeddingBagCollection",
     "EmbeddingBagConfig",
     "JaggedTensor",
     "KeyedJaggedTensor",
     "KeyedTensor",
     "PoolingType",
+    "SimpleDeepFMNN",
     "set_xla_enabled",
     "xla_disabled",
 ]

@@ -1,6 +1,7 @@
 """Click logs as `tf.data` pipelines."""
 
 from tfrec_models.datasets.click_log import ClickLog
+from tfrec_models.datasets.contiguous_ids import sparse_to_contiguous
 from tfrec_models.datasets.criteo import (
     CAT_FEATURE_COUNT,
     DEFAULT_CAT_NAMES,
@@ -28,4 +29,5 @@ __all__ = [
     "RandomRecDataset",
     "criteo_dense_min",
     "criteo_tsv",
+    "sparse_to_contiguous",
 ]

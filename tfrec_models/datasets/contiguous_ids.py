@@ -1,0 +1,94 @@
+"""Sparse ids made dense: the frequent ones numbered from 2 up, the rare ones joined."""
+
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+
+RARE_ID = 1
+"""What every id becomes that is seen too seldom; 0 is given to none."""
+
+
+def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26):
+    """Renumbers the ids of each column over all files, and writes the files anew.
+
+    For columns of 32-bit hashes whose tables should have as many rows as there are ids worth one.
+    In each column by itself, over all files in order: ids seen fewer than `frequency_threshold`
+    times become 1, the others 2, 3, .. in the order of their first appearance. As TorchRec's
+    `BinaryCriteoUtils.sparse_to_contiguous`.
+
+    Args:
+        in_files: list of paths of `.npy` files, int arrays of shape (rows, columns).
+        output_dir: folder to write to; `day_0.npy` becomes `day_0_contig_freq.npy`. Each file
+            appears whole or not at all.
+        frequency_threshold: int, how often an id must be seen to keep a number of its own.
+        columns: int, the number of columns of each file.
+
+    Returns:
+        List of int, for each column the rows its table needs (the largest number plus 1).
+
+    Raises:
+        ValueError: on no files, or a file of another shape or type.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tfrec_models.datasets import sparse_to_contiguous
+    >>> folder = tempfile.mkdtemp()
+    >>> np.save(os.path.join(folder, "day_0.npy"), np.array([[70], [9], [70], [5], [5]]))
+    >>> sparse_to_contiguous([os.path.join(folder, "day_0.npy")], folder, 2, columns=1)
+    [4]
+    >>> np.load(os.path.join(folder, "day_0_contig_freq.npy")).ravel().tolist()
+    [2, 1, 2, 3, 3]
+    """
+    in_files = [pathlib.Path(path) for path in in_files]
+    if not in_files:
+        raise ValueError("sparse_to_contiguous needs at least one file, received none.")
+    files = [_load(path, columns) for path in in_files]
+    ends = np.cumsum([len(ids) for ids in files])
+    renumbered, num_rows = [], []
+    for column in range(columns):
+        numbers = _contiguous(
+            np.concatenate([ids[:, column] for ids in files]), frequency_threshold
+        )
+        num_rows.append(int(numbers.max(initial=RARE_ID)) + 1)
+        renumbered.append(np.split(numbers, ends[:-1]))
+    for number, (path, ids) in enumerate(zip(in_files, files, strict=True)):
+        result = np.stack([parts[number] for parts in renumbered], axis=1).astype(ids.dtype)
+        _save(pathlib.Path(output_dir) / f"{path.stem}_contig_freq.npy", result)
+    return num_rows
+
+
+def _contiguous(ids, frequency_threshold):
+    _, first, inverse, counts = np.unique(
+        ids, return_index=True, return_inverse=True, return_counts=True
+    )
+    frequent = np.flatnonzero(counts >= frequency_threshold)
+    numbers = np.full(len(counts), RARE_ID, np.int64)
+    by_appearance = frequent[np.argsort(first[frequent])]
+    numbers[by_appearance] = RARE_ID + 1 + np.arange(len(frequent))
+    return numbers[inverse]
+
+
+def _load(path, columns):
+    ids = np.load(path, mmap_mode="r", allow_pickle=False)
+    if ids.ndim != 2 or ids.shape[1] != columns or ids.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path} must hold integers of shape (rows, {columns}), received {ids.dtype} of shape "
+            f"{ids.shape}."
+        )
+    return ids
+
+
+def _save(path, array):
+    """Under a temporary name first, so that no half file is ever under its own."""
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".npy")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array)
+        os.replace(unfinished, path)
+    except BaseException:
+        os.unlink(unfinished)
+        raise
