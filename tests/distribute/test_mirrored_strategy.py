@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.dlrm.test_dlrm import FEATURES, compiled, dataset, make
-from tfrec_models import KeyedJaggedTensor, _keras_hooks
+from tfrec_models import KeyedJaggedTensor, _keras_hooks, xla_disabled
 from tfrec_models.optimizers import Adagrad, CompositeOptimizer, LazyAdam, RowWiseAdagrad
 
 OPTIMIZERS = {
@@ -36,12 +36,19 @@ def as_form(form, batches):
     return batches.map(convert)
 
 
-def trained(batches, optimizer, strategy=None):
-    """A DLRM trained for 20 steps from the same start."""
+@pytest.fixture(autouse=True)
+def _without_xla(request):
+    """Compiling the interaction on each device is most of a test's time; one test does it."""
+    with contextlib.nullcontext() if "kjt" in request.node.name else xla_disabled():
+        yield
+
+
+def trained(batches, optimizer, strategy=None, epochs=10):
+    """A DLRM trained from the same start: for 20 steps on two batches."""
     keras.utils.set_random_seed(5)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = compiled(make(), OPTIMIZERS[optimizer]())
-    model.fit(batches, epochs=10, verbose=0)
+    model.fit(batches, epochs=epochs, verbose=0)
     return model
 
 
@@ -58,7 +65,7 @@ def test_weights_equal_one_device(optimizer, two_devices):
 def test_every_form_with_an_uneven_last_batch(form, two_devices):
     """9 examples in batches of 4 leave one replica without any: order and count are kept."""
     batches = as_form(form, dataset(9))
-    model = trained(batches, "sgd", two_devices)
+    model = trained(batches, "sgd", two_devices, epochs=1)
     logits = model.predict(batches, verbose=0)
     expected = np.concatenate([model(inputs).numpy() for inputs, _ in batches])
     np.testing.assert_allclose(logits, expected, atol=1e-6)
@@ -68,7 +75,7 @@ def test_every_form_with_an_uneven_last_batch(form, two_devices):
 def test_saved_under_a_strategy_loads_without(tmp_path, two_devices):
     """A model trained on two devices, reloaded on one, predicts the same and trains on."""
     batches = dataset(8)
-    model = trained(batches, "row_wise", two_devices)
+    model = trained(batches, "row_wise", two_devices, epochs=1)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(

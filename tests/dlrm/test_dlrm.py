@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm
+from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm, xla_disabled
 from tfrec_models.optimizers import Adagrad, LazyAdam
 
 FEATURES = ["f1", "f2", "f3"]
@@ -58,6 +58,13 @@ def dataset(examples=10, batch=4):
     return tf.data.Dataset.from_tensor_slices((features(examples), labels)).batch(batch)
 
 
+@pytest.fixture
+def without_xla():
+    """For tests of something else: compiling would be most of their time."""
+    with xla_disabled():
+        yield
+
+
 def compiled(model, optimizer="sgd"):
     """Compiled as a user would."""
     model.compile(
@@ -68,6 +75,7 @@ def compiled(model, optimizer="sgd"):
     return model
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_fit_evaluate_predict():
     """It learns its training data; evaluate and predict agree on the smaller last batch."""
     model = compiled(make(), LazyAdam(0.05))
@@ -218,6 +226,7 @@ def test_summary_and_plot(tmp_path, capsys):
     assert (tmp_path / "model.png").stat().st_size > 0
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_functional_model(tmp_path):
     """DLRM as a layer on ragged Keras inputs, saved, loaded and trained."""
     model = make()
@@ -247,6 +256,7 @@ def test_mixed_precision(policy):
     assert model(features(2)).dtype.name == policy.removeprefix("mixed_")
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_numpy_arrays_go_straight_into_fit():
     """A dict of NumPy id vectors needs no tf.data."""
     rng = np.random.default_rng(0)
@@ -355,6 +365,7 @@ def test_interaction_errors():
         dlrm.InteractionArch(-1)
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_dlrm_train_fits_without_a_compiled_loss():
     """DLRMTrain carries its loss into fit; the loss falls and the wrapped model learns."""
     model = make()
