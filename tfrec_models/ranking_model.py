@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec_models._keras_hooks import StrategyTraining
 from tfrec_models.layers._arguments import check_positive
+from tfrec_models.layers.xla import xla_disabled
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 from tfrec_models.sparse._checks import require
 
@@ -58,10 +59,10 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
         optimizer = keras.optimizers.get(optimizer)
         warn_if_inexact(optimizer)
         scales_loss = kwargs.get("auto_scale_loss", True)
-        if scales_loss and self.dtype_policy.name == "mixed_float16":
-            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-                # Keras would wrap it in its own, which makes table gradients dense.
-                optimizer = LossScaleOptimizer(optimizer)
+        is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if scales_loss and not is_scaled and self.dtype_policy.name == "mixed_float16":
+            # Keras would wrap it in its own, which makes table gradients dense.
+            optimizer = LossScaleOptimizer(optimizer)
         super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
@@ -95,6 +96,12 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
             "tfrec_models.serving.export(model, directory), whose signatures TensorFlow Serving "
             "takes."
         )
+
+    def predict_step(self, data):
+        # XLA sums in another order, and an export has none: without it here, what a server answers
+        # equals what `predict` gave to the last bit.
+        with xla_disabled():
+            return super().predict_step(data)
 
     def compute_output_spec(self, dense_features, sparse_features=None, training=None):
         dense_features, _ = split_inputs(dense_features, sparse_features)

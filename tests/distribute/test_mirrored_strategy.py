@@ -5,7 +5,6 @@ import contextlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.dlrm.test_dlrm import FEATURES, compiled, dataset, make
 from tfrec_models import KeyedJaggedTensor, _keras_hooks, xla_disabled

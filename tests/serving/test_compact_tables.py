@@ -1,0 +1,120 @@
+"""Smaller tables: their codes, their errors, and lookups on them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.serving.models import DENSE, batch
+from tests.serving.test_export import ask, predict
+from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
+from tfrec_models.deepfm import DeepFMRanker
+from tfrec_models.serving import Metadata, export
+from tfrec_models.serving.compact_tables import Int8Rows
+
+ROWS, DIM = 50, 64
+
+
+def collection(**table):
+    """Two tables in one stack."""
+    return EmbeddingBagCollection(
+        [
+            EmbeddingBagConfig(ROWS, DIM, "t1", feature_names=["f1", "f3"], **table),
+            EmbeddingBagConfig(ROWS, DIM, "t2", feature_names=["user id"], **table),
+        ]
+    )
+
+
+def make(**table):
+    """A small DLRM."""
+    return DLRM(collection(**table), DENSE, [DIM], [8, 1])
+
+
+def int8(values):
+    """Values after row-wise 8-bit quantisation, in NumPy."""
+    low = values.min(axis=1, keepdims=True)
+    scale = (values.max(axis=1, keepdims=True) - low) / np.float32(255)
+    codes = np.rint((values - low) / np.where(scale == 0, 1, scale))
+    return (codes * scale + low).astype(np.float32)
+
+
+ROUND = {
+    "int8": int8,
+    "bfloat16": lambda values: tf.cast(tf.cast(values, tf.bfloat16), tf.float32).numpy(),
+}
+
+LARGEST_RATIO = {"int8": 0.30, "bfloat16": 0.50}
+
+
+@pytest.mark.parametrize("table_dtype", ["int8", "bfloat16"])
+def test_equals_a_model_with_rounded_tables(tmp_path, table_dtype):
+    """What the export gives, what it says of its errors and its size; the model stays as it was."""
+    model = make(id_policy="drop")
+    inputs = batch(6)
+    inputs["sparse_features"]["f1"] = tf.ragged.constant(
+        [[], [3, 3, ROWS + 1], [ROWS], [0], [], [-2, 49]], tf.int64
+    )
+    before = predict(model, inputs)
+    path = export(model, tmp_path, table_dtype=table_dtype, sample=inputs)
+    model.make_predict_function(force=True)
+    np.testing.assert_array_equal(predict(model, inputs), before)
+    tables = {
+        name: model.embedding_bag_collection.read_table(name).numpy() for name in ("t1", "t2")
+    }
+    errors = {}
+    for name, values in tables.items():
+        rounded = ROUND[table_dtype](values)
+        errors[name] = np.abs(rounded - values)
+        model.embedding_bag_collection.write_table(name, rounded)
+    after = predict(model, inputs)
+    np.testing.assert_allclose(ask(path, inputs), after, atol=1e-6)
+    assert stored_table_bytes(path) / ((2 * ROWS + 1) * DIM * 4) <= LARGEST_RATIO[table_dtype]
+    metadata = Metadata.read(path)
+    for described in metadata.tables:
+        assert described["dtype"] == table_dtype
+        np.testing.assert_allclose(
+            described["max_abs_error"], errors[described["name"]].max(), rtol=0.01
+        )
+        rms = np.sqrt(np.square(errors[described["name"]]).mean())
+        np.testing.assert_allclose(described["rms_error"], rms, rtol=0.01)
+    cost = metadata.accuracy_cost
+    assert cost["examples"] == 6
+    np.testing.assert_allclose(
+        cost["logits"]["max_abs_difference"], np.abs(after - before).max(), atol=1e-6
+    )
+
+
+def stored_table_bytes(path):
+    """The bytes of all variables with a row for each of the tables' rows."""
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    dtypes = reader.get_variable_to_dtype_map()
+    return sum(
+        np.prod(shape) * dtypes[name].size
+        for name, shape in reader.get_variable_to_shape_map().items()
+        if shape and shape[0] == 2 * ROWS + 1
+    )
+
+
+def test_int8_rows_of_one_value_are_exact():
+    """A row without a range has a scale of zero."""
+    rows = Int8Rows(3, 2, tf.float32)
+    values = np.array([[0.1, 0.1], [-3.0, 5.0], [0.0, 0.0]], np.float32)
+    rows.write(0, values)
+    np.testing.assert_array_equal(rows.read_rows(tf.constant([2, 0, 1])), values[[2, 0, 1]])
+
+
+def test_tables_that_would_not_shrink_stay(tmp_path):
+    """One column as int8 would grow: the first-order tables of a DeepFM stay float32."""
+    model = DeepFMRanker(collection(), DENSE, [8])
+    path = export(model, tmp_path, table_dtype="int8")
+    stored = {(table["layer"], table["dtype"]) for table in Metadata.read(path).tables}
+    assert {dtype for layer, dtype in stored if layer == "first_order"} == {"float32"}
+    assert {dtype for layer, dtype in stored if layer != "first_order"} == {"int8"}
+
+
+def test_values_float16_cannot_hold_are_refused(tmp_path):
+    """Rather than exported as infinity."""
+    model = make()
+    model.embedding_bag_collection.write_table("t2", tf.fill([ROWS, DIM], 1e6))
+    with pytest.raises(ValueError, match="Table 't2' has values that table_dtype='float16' cannot"):
+        export(model, tmp_path, table_dtype="float16")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,201 @@
+"""What an export holds, and that it is the model it was made from."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+
+from tests.serving.models import DENSE, DIM, FAMILIES, FEATURES, ROWS, batch, collection
+from tfrec_models import (
+    DLRM,
+    DLRMTrain,
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    xla_disabled,
+)
+from tfrec_models.serving import Metadata, RequestWriter, export
+from tfrec_models.serving.signatures import SIGNATURES
+
+
+def make():
+    """A small DLRM."""
+    return DLRM(collection(), DENSE, [6, DIM], [8, 1])
+
+
+def graph_of(path):
+    """The MetaGraphDef of an export."""
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((path / "saved_model.pb").read_bytes())
+    return saved_model.meta_graphs[0]
+
+
+def ask(path, inputs, signature="serving_default"):
+    """The logits of an export for a batch."""
+    arrays = RequestWriter(path).inputs(inputs, signature)
+    rank = tf.saved_model.load(path).signatures[signature]
+    return rank(**{name: tf.constant(array) for name, array in arrays.items()})["logits"].numpy()
+
+
+def predict(model, inputs):
+    """What `model.predict` gives."""
+    return model.predict(tf.data.Dataset.from_tensors(inputs), verbose=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stock_ops_and_no_xla(exported, family):
+    """Any TensorFlow of the version can run it: its own ops, and nothing for XLA to compile."""
+    graph = graph_of(exported(family).path)
+    nodes = list(graph.graph_def.node)
+    for function in graph.graph_def.library.function:
+        assert "_XlaMustCompile" not in function.attr
+        nodes += function.node_def
+    known = {name for name in dir(tf.raw_ops) if not name.startswith("_")}
+    assert {node.op for node in nodes if not node.op.startswith("__inference_")} <= known
+    assert not [node.name for node in nodes if "_XlaMustCompile" in node.attr]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_variables_are_the_models_and_lie_there_once(exported, family):
+    """No optimizer, no metrics, no seeds of dropout, no second copy of a table."""
+    model = exported(family)
+    reader = tf.train.load_checkpoint(model.path / "variables" / "variables")
+    shapes = reader.get_variable_to_shape_map()
+    shapes.pop("_CHECKPOINTABLE_OBJECT_GRAPH")
+    wanted = sorted(tuple(variable.shape) for variable in model.model.trainable_variables)
+    assert sorted(tuple(shape) for shape in shapes.values()) == wanted
+
+
+def test_signatures_have_the_names_promised(exported):
+    """Flat, named inputs; a feature's name made safe, and the mapping in the metadata."""
+    model = exported("dlrm_weighted_two_outputs")
+    definitions = graph_of(model.path).signature_def
+    names = ["f1", "f3", "user_id"]
+    parts = ("values", "lengths", "weights")
+    expected = {
+        "serving_default": {"dense_features", *(f"{n}_{part}" for n in names for part in parts)},
+        "serving_examples": {"examples"},
+        "serving_rows": {"dense_features", *names, *(f"{name}_weights" for name in names)},
+    }
+    for signature, inputs in expected.items():
+        assert set(definitions[signature].inputs) == inputs
+        assert set(definitions[signature].outputs) == {"logits", "probabilities"}
+        assert definitions[signature].method_name == "tensorflow/serving/predict"
+    metadata = Metadata.read(model.path)
+    assert metadata.names == dict(zip(FEATURES, names, strict=True))
+    assert (metadata.model, metadata.num_outputs, metadata.is_weighted) == ("DLRM", 2, True)
+    assert [table["name"] for table in metadata.tables] == ["t1", "t2"]
+
+
+def test_warmup_requests_are_answered(exported):
+    """One request for each signature, as a server replays them, with the model's own answer."""
+    model = exported("dlrm")
+    file = model.path / "assets.extra" / "tf_serving_warmup_requests"
+    signatures = tf.saved_model.load(model.path).signatures
+    answers = {}
+    for record in tf.data.TFRecordDataset(str(file)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        inputs = {name: tf.constant(tf.make_ndarray(t)) for name, t in request.inputs.items()}
+        signature = request.model_spec.signature_name
+        answers[signature] = signatures[signature](**inputs)["logits"].numpy()
+    assert set(answers) == set(SIGNATURES)
+    for answer in answers.values():
+        np.testing.assert_array_equal(answer, answers["serving_default"])
+
+
+def test_after_reload(exported, tmp_path):
+    """A model from a `.keras` file exports to the same numbers."""
+    model = exported("dlrm")
+    model.model.save(tmp_path / "model.keras")
+    path = export(keras.saving.load_model(tmp_path / "model.keras"), tmp_path / "versions")
+    inputs = model.batch(5)
+    np.testing.assert_array_equal(ask(path, inputs), ask(model.path, inputs))
+
+
+def test_after_training_under_mirrored_strategy(two_devices, tmp_path):
+    """The export of a mirrored model is that model, each variable once."""
+    with two_devices.scope():
+        model = make()
+        model.compile("sgd", loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    labels = np.tile([0.0, 1.0], 4)
+    with xla_disabled():
+        model.fit(tf.data.Dataset.from_tensor_slices((batch(8), labels)).batch(4), verbose=0)
+        path = export(model, tmp_path)
+        inputs = batch(5)
+        # A twin outside the strategy, so that its predict makes no second trace of replicas.
+        twin = make()
+        twin.build()
+        for mine, theirs in zip(twin.variables, model.variables, strict=True):
+            mine.assign(theirs.numpy())
+    np.testing.assert_array_equal(ask(path, inputs), predict(twin, inputs))
+    names = tf.train.list_variables(str(path / "variables" / "variables"))
+    assert len(names) == len(model.variables) + 1  # and the object graph
+
+
+def test_half_precision(tmp_path):
+    """A mixed_bfloat16 model gives float32 outputs, equal to its own."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = make()
+    inputs = batch(5)
+    got = ask(export(model, tmp_path), inputs)
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, np.asarray(predict(model, inputs), np.float32))
+
+
+def test_id_policies(tmp_path):
+    """Bad ids mean in every signature what their table's policy says."""
+    policies = ["clip", "hash", "oov", "drop"]
+    tables = [EmbeddingBagConfig(ROWS, DIM, policy, id_policy=policy) for policy in policies]
+    model = DLRM(EmbeddingBagCollection(tables), DENSE, [6, DIM], [8, 1])
+    path = export(model, tmp_path, padding_value=-9)
+    bad = tf.ragged.constant([[1, -3], [ROWS + 5, 2]], tf.int64)
+    # What the bad ids stand for; the row of "oov" comes after the last.
+    bags = {
+        "clip": [[1, 0], [ROWS - 1, 2]],
+        "hash": [[1, ROWS - 3], [5, 2]],
+        "oov": [[1, ROWS], [ROWS, 2]],
+        "drop": [[1], [2]],
+    }
+    dense = batch(2)["dense_features"]
+    good = {policy: tf.ragged.constant(ids, tf.int64) for policy, ids in bags.items()}
+    expected = predict(model, {"dense_features": dense, "sparse_features": good})
+    inputs = {"dense_features": dense, "sparse_features": dict.fromkeys(policies, bad)}
+    for signature in SIGNATURES:
+        np.testing.assert_array_equal(ask(path, inputs, signature), expected)
+
+
+def test_next_free_version_and_a_given_one(exported, tmp_path):
+    """Versions count up from the highest; one that is there is not written over."""
+    model = exported("dlrm").model
+    (tmp_path / "7").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert export(model, tmp_path).name == "8"
+    with pytest.raises(FileExistsError, match="has a version 8 already"):
+        export(model, tmp_path, version=8)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "notes"]
+
+
+def test_bad_arguments(exported, tmp_path):
+    """Each is refused before anything is written."""
+    model = exported("dlrm").model
+    with pytest.raises(TypeError, match="must be a ranking model such as DLRM, received DLRMTrain"):
+        export(DLRMTrain(model), tmp_path)
+    with pytest.raises(ValueError, match="version must be a positive integer or None, received 0"):
+        export(model, tmp_path, version=0)
+    with pytest.raises(ValueError, match="table_dtype must be None or one of .*received 'int4'"):
+        export(model, tmp_path, table_dtype="int4")
+    with pytest.raises(ValueError, match="padding_value must be an int, received 0.5"):
+        export(model, tmp_path, padding_value=0.5)
+    with pytest.raises(ValueError, match="must be a local path, received 'gs://bucket/model'"):
+        export(model, "gs://bucket/model")
+    with pytest.raises(ValueError, match="Missing sparse features"):
+        export(model, tmp_path, sample={"dense_features": tf.ones([1, 5]), "sparse_features": {}})
+    assert not list(tmp_path.iterdir())
+
+
+def test_keras_export_says_what_to_call(exported, tmp_path):
+    """`model.export` has no form for ragged inputs, and says so."""
+    with pytest.raises(NotImplementedError, match="tfrec_models.serving.export"):
+        exported("dlrm").model.export(tmp_path / "keras")

@@ -1,0 +1,224 @@
+"""Exports run where there is no Keras, no tfrec_models and no Python TensorFlow."""
+
+import os
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks.c_api import signature_tensors
+from tests.serving.models import FAMILIES, ROWS, forms
+from tfrec_models.serving.signatures import SIGNATURES
+
+ROOT = pathlib.Path(__file__).parents[2]
+RUNNERS = ("run_with_c_api", "run_without_keras")
+BATCHES = {
+    "0 examples": {"examples": 0},
+    "1 example": {"examples": 1},
+    "7 examples": {"examples": 7},
+    "4096 examples": {"examples": 4096},
+    "empty bags": {"examples": 5, "longest": 0},
+    "10,000 ids": {"examples": 1, "longest": 0},
+}
+FORMS = forms(6)
+
+
+def good_batches(family, model):
+    """What each family is asked: one batch; DLRM in addition every form and size."""
+    batches = {"ragged": model.batch(6)}
+    if family == "dlrm":
+        batches |= {name: model.batch(**arguments) for name, arguments in BATCHES.items()}
+        ids = tf.constant(np.random.default_rng(0).integers(0, ROWS, [1, 10_000]))
+        batches["10,000 ids"]["sparse_features"]["f1"] = tf.RaggedTensor.from_tensor(ids)
+        batches |= FORMS
+    return batches
+
+
+def changed(inputs, **changes):
+    """Inputs with some of them replaced."""
+    return {**inputs, **{name: np.asarray(value) for name, value in changes.items()}}
+
+
+def bad_inputs(model):
+    """Cases of (signature, inputs), and what the message of each must have."""
+    batch = model.batch(3)
+    batch["sparse_features"]["f1"] = tf.ragged.constant([[1, 2], [3], [4, 5]], tf.int64)
+    batch["sparse_features"]["f3"] = tf.ragged.constant([[1], [], [2]], tf.int64)
+    flat = model.writer.inputs(batch)
+    rows = model.writer.inputs(batch, "serving_rows")
+    dense = flat["dense_features"]
+    huge = 2**62
+    cases = {
+        "sum of lengths": (changed(flat, f1_lengths=[2, 1, 1]), '"f1".*a sum of 4 and 5 values'),
+        "too few values": (changed(flat, f1_values=[1, 2]), '"f1"'),
+        "negative length": (changed(flat, f1_lengths=[6, -1, 0]), '"f1".*lengths from -1'),
+        "negative, right sum": (changed(flat, f1_lengths=[4, -1, 2]), '"f1".*lengths from -1'),
+        "overflowing sum": (
+            changed(flat, f1_lengths=[huge, huge, huge], f1_values=[1] * 5),
+            '"f1".*between 0 and the number of values 5',
+        ),
+        "too few lengths": (changed(flat, f3_lengths=[1, 1]), '"f3_lengths".*2 entries and 3'),
+        "id outside": (changed(flat, f1_values=[1, 2, 3, ROWS, 5]), '"f1": id 20 in example 2'),
+        "negative id": (changed(flat, f1_values=[1, 2, -3, 4, 5]), '"f1": id -3 in example 1'),
+        "NaN": (changed(flat, dense_features=dense * [[1], [np.nan], [1]]), "NaN.*in example 1"),
+        "infinity": (
+            changed(flat, dense_features=dense * [[1], [1], [np.inf]]),
+            "NaN.*in example 2",
+        ),
+        "dense width": (changed(flat, dense_features=dense[:, :4]), r"\(batch, 5\)|incompatible"),
+        "one dense column": (changed(flat, dense_features=dense[:, :1]), r"\(batch, 5\)|incompat"),
+        "no dense columns": (changed(flat, dense_features=dense[:, :0]), r"\(batch, 5\)|incompat"),
+        "ids of int32": (changed(flat, f1_values=flat["f1_values"].astype(np.int32)), "int64"),
+        "ids of float": (changed(flat, f1_values=flat["f1_values"].astype(np.float32)), "int64"),
+    }
+    cases = {
+        name: ("serving_default", _as_float32(inputs), text)
+        for name, (inputs, text) in cases.items()
+    }
+    cases["rows: batch sizes"] = (
+        "serving_rows", changed(rows, f1=rows["f1"][:2]), '"f1".*2 entries and 3 examples'
+    )  # fmt: skip
+    cases["rows: id outside"] = (
+        "serving_rows", changed(rows, f1=rows["f1"] + ROWS), '"f1": id 21 in example 0'
+    )  # fmt: skip
+    for name, example, text in bad_examples(model.writer.examples(batch)[0]):
+        inputs = {"examples": np.array([example], object)}
+        cases[f"example: {name}"] = ("serving_examples", inputs, text)
+    return cases
+
+
+def bad_weights(model):
+    """Cases of (signature, inputs, text of the message) for a weighted collection."""
+    batch = model.batch(3)
+    ids = tf.ragged.constant([[1, 2], [3], [4]], tf.int64)
+    batch["sparse_features"]["f1"] = (ids, tf.cast(ids, tf.float32))
+    flat = model.writer.inputs(batch)
+    rows = model.writer.inputs(batch, "serving_rows")
+    examples = model.writer.examples(batch)
+    # One weight too few in an example and one too many in the next: the sums would agree.
+    lists = [example.features.feature["f1_weights"].float_list.value for example in examples]
+    lists[1].append(lists[0].pop())
+    serialized = np.array([example.SerializeToString() for example in examples], object)
+    text = '"f1" must have as many weights as ids, received '
+    return {
+        "weights": ("serving_default", changed(flat, f1_weights=flat["f1_weights"][:3]), text),
+        "rows: weights": ("serving_rows", changed(rows, f1_weights=rows["f1_weights"][:2]), text),
+        "example: weights": (
+            "serving_examples",
+            {"examples": serialized},
+            text + "1 weights and 2 ids in example 0",
+        ),
+    }
+
+
+BAD = {"dlrm": bad_inputs, "dlrm_weighted_two_outputs": bad_weights}
+
+
+def _as_float32(inputs):
+    return {
+        name: array.astype(np.float32) if array.dtype == np.float64 else array
+        for name, array in inputs.items()
+    }
+
+
+def bad_examples(good):
+    """(name, serialized `tf.Example`, text of the message)."""
+
+    def without(name):
+        example = tf.train.Example.FromString(good.SerializeToString())
+        del example.features.feature[name]
+        return example
+
+    yield "feature missing", without("f3").SerializeToString(), '"f3" is missing: example 0'
+    yield "dense missing", without("dense_features").SerializeToString(), "dense_features"
+    floats = without("f1")
+    floats.features.feature["f1"].float_list.value.append(1.0)
+    yield "ids of float", floats.SerializeToString(), "f1.*int64"
+    short = without("dense_features")
+    short.features.feature["dense_features"].float_list.value.append(1.0)
+    yield "dense width", short.SerializeToString(), "dense_features"
+    yield "nothing", b"", "dense_features"
+    yield "no tf.Example", b"{}", "Could not parse"
+
+
+@pytest.fixture(scope="module")
+def answers(exported, tmp_path_factory):
+    """What every runner gave for every case, and what `model.predict` gave."""
+    exports, expected, refused = {}, {}, {}
+    for family in FAMILIES:
+        model = exported(family)
+        cases = {}
+        for name, batch in good_batches(family, model).items():
+            prediction = model.predict(batch, retrace=name in FORMS)
+            for signature in SIGNATURES:
+                cases[name, signature] = (signature, model.writer.inputs(batch, signature))
+                expected[family, (name, signature)] = (model.output, prediction)
+        if family in BAD:
+            for name, (signature, inputs, text) in BAD[family](model).items():
+                cases[name] = (signature, inputs)
+                refused[family, name] = text
+        exports[family] = (str(model.path), signature_tensors(model.path), cases)
+    folder = tmp_path_factory.mktemp("cases")
+    (folder / "cases").write_bytes(pickle.dumps(exports))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    running = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                ROOT / f"tests/serving/{runner}.py",
+                folder / "cases",
+                folder / runner,
+            ],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for runner in RUNNERS
+    ]
+    errors = [process.communicate()[1] for process in running]
+    for process, error in zip(running, errors, strict=True):
+        assert process.returncode == 0, error[-2000:]
+    results = {runner: pickle.loads((folder / runner).read_bytes()) for runner in RUNNERS}
+    return results, expected, refused
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_equals_predict(answers, runner):
+    """Every signature, for every family, form and size, to the last bit."""
+    results, expected, _ = answers
+    for (family, case), (output, prediction) in expected.items():
+        got = results[runner][family, case]
+        assert isinstance(got, dict), f"{family}, {case}: {got}"
+        np.testing.assert_array_equal(got[output], prediction, err_msg=f"{family}, {case}")
+        assert got["logits"].dtype == got["probabilities"].dtype == np.float32
+        np.testing.assert_allclose(
+            got["probabilities"], 1 / (1 + np.exp(-got["logits"])), rtol=1e-6
+        )
+
+
+def test_saved_model_cli_equals_predict(answers):
+    """The command-line tool runs the exports, too."""
+    results, expected, _ = answers
+    for family in FAMILIES:
+        output, prediction = expected[family, ("ragged", "serving_default")]
+        got = results["run_without_keras"][family, "saved_model_cli"]
+        np.testing.assert_array_equal(got[output], prediction)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_bad_input_is_an_error_status(answers, runner):
+    """Each is refused with a message that says what is wrong, and the process lives on."""
+    results, _, refused = answers
+    for case, text in refused.items():
+        got = results[runner][case]
+        assert isinstance(got, tuple), f"{case} was answered"
+        code, message = got
+        if runner == "run_with_c_api":
+            assert code == 3, f"{case}: {got}"
+        message = message.replace("\\", "")
+        assert re.search(text, message, re.DOTALL), f"{case}: {message}"

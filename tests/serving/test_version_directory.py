@@ -1,0 +1,82 @@
+"""Versions appear whole, whatever fails and whoever writes beside."""
+
+import concurrent.futures
+import pathlib
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.serving.models import batch
+from tfrec_models.serving import RequestWriter, export
+from tfrec_models.serving.version_directory import new_version
+
+
+def write(directory, version=None):
+    """Writes a version of two files."""
+    with new_version(directory, version) as pending:
+        for name in ("a", "b"):
+            (pending.path / name).write_text("whole")
+    return int(pending.version_path.name)
+
+
+def test_nothing_is_left_of_a_failure(tmp_path):
+    """Neither a version nor what was written of it."""
+    with pytest.raises(OSError, match="disk full"), new_version(tmp_path) as pending:
+        (pending.path / "a").write_text("half")
+        raise OSError("disk full")
+    assert not list(tmp_path.iterdir())
+
+
+def test_concurrent_exporters_get_numbers_of_their_own(tmp_path):
+    """Eight at once write eight versions."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        versions = list(pool.map(lambda _: write(tmp_path), range(24)))
+    assert sorted(versions) == list(range(1, 25))
+    assert {path.name for path in tmp_path.iterdir()} == {str(version) for version in versions}
+
+
+def test_a_given_version_is_taken_once(tmp_path):
+    """Of two exporters with the same number one is told that it is there."""
+
+    def attempt(_):
+        try:
+            return write(tmp_path, 3)
+        except FileExistsError:
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert sorted(map(str, pool.map(attempt, range(4)))) == ["3", "None", "None", "None"]
+
+
+def test_a_reader_sees_no_half_version(exported, tmp_path):
+    """Whoever lists the directory in a loop finds versions that load and answer."""
+    model = exported("dlrm")
+    inputs = {name: tf.constant(array) for name, array in model.writer.inputs(batch(2)).items()}
+    seen, failures, done = [], [], threading.Event()
+
+    def watch():
+        while True:
+            last_look = done.is_set()
+            for path in sorted(tmp_path.iterdir()):
+                if path.name.isdecimal() and path.name not in seen:
+                    seen.append(path.name)
+                    try:
+                        rank = tf.saved_model.load(path).signatures["serving_default"]
+                        RequestWriter(path)
+                        answers.append(rank(**inputs)["logits"].numpy())
+                    except Exception as error:
+                        failures.append(error)
+            if last_look:
+                return
+
+    answers = []
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    paths = [export(model.model, tmp_path) for _ in range(2)]
+    done.set()
+    watcher.join()
+    assert not failures
+    assert seen == [pathlib.Path(path).name for path in paths]
+    np.testing.assert_array_equal(*answers)

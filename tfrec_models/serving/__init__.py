@@ -1,0 +1,7 @@
+"""Exports rankers for TensorFlow Serving, and writes the requests to them."""
+
+from tfrec_models.serving.export import export
+from tfrec_models.serving.metadata import Metadata
+from tfrec_models.serving.requests import RequestWriter
+
+__all__ = ["Metadata", "RequestWriter", "export"]

@@ -1,0 +1,198 @@
+"""Refusals inside the graph: what a server answers to inputs that do not fit."""
+
+import tensorflow as tf
+
+
+def checked(tensors, checks):
+    """Returns `tensors`, which nothing reads before all `checks` have passed.
+
+    Kernels may run in any order that the graph's edges allow, so a check that nothing waits for
+    could come after the kernel it protects.
+
+    Args:
+        tensors: a tensor or a list of tensors.
+        checks: list of what `refuse_unless` returned.
+    """
+    with tf.control_dependencies(checks):
+        return tf.nest.map_structure(tf.identity, tensors)
+
+
+def refuse_unless(fine, message, *details):
+    """Returns a check that fails on the first False in `fine`.
+
+    The message is made in the branch that fails: a request that is fine pays for one comparison.
+
+    Args:
+        fine: bool tensor of shape `(n,)`.
+        message: str with a `{}` for each of `details`.
+        *details: tensors of shape `(n,)`, or lists of n str.
+    """
+
+    def refuse():
+        first = tf.argmax(~fine)
+        text = tf.strings.format(message, [tf.gather(detail, first) for detail in details])
+        with tf.control_dependencies([tf.debugging.Assert(False, [text], summarize=1)]):
+            return tf.constant(False)
+
+    return tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), refuse)
+
+
+def checked_dense(dense, columns):
+    """Returns dense features `(B, columns)`, refused where they have another width or no number."""
+    rows = tf.shape(dense)[0]
+    # Not tf.shape(dense)[1], which the graph believes to know from the signature.
+    width = refuse_unless(
+        tf.stack([tf.size(dense) == rows * columns]),
+        f"dense_features must have shape (batch, {columns}), received {{}} numbers for {{}} "
+        "examples.",
+        [tf.size(dense)],
+        [rows],
+    )
+    dense = tf.reshape(checked(dense, [width]), [-1, columns])
+    finite = tf.reduce_all(tf.math.is_finite(dense), axis=1)
+    numbers = refuse_unless(
+        finite,
+        "dense_features must be finite numbers, received NaN or infinity in example {}. Replace "
+        "missing values before the request, as before training.",
+        tf.range(tf.size(finite)),
+    )
+    return checked(dense, [numbers])
+
+
+def check_batch_sizes(names, sizes, batch_size):
+    """Refuses features with another number of examples than the dense features.
+
+    Args:
+        names: list of n str, inputs.
+        sizes: list of n int32 scalars.
+        batch_size: int32 scalar.
+    """
+    sizes = tf.stack(sizes)
+    return refuse_unless(
+        sizes == batch_size,
+        "Input {} must have one entry for each of the examples in dense_features, received {} "
+        "entries and {} examples.",
+        names,
+        sizes,
+        tf.fill(tf.shape(sizes), batch_size),
+    )
+
+
+def check_lengths(features, names, lengths, counts):
+    """Refuses lengths that are negative or do not sum to the number of values.
+
+    Args:
+        features: list of F str.
+        names: list of F str, the inputs with the lengths.
+        lengths: int64 tensor of shape `(F, B)`.
+        counts: int64 tensor of shape `(F,)`, the numbers of values.
+    """
+    # A length above the number of values is refused by itself: enough of them overflow the sum.
+    lowest, highest = tf.reduce_min(lengths, axis=1), tf.reduce_max(lengths, axis=1)
+    has_examples = tf.shape(lengths)[1] > 0
+    sums = tf.reduce_sum(lengths, axis=1)
+    in_range = (lowest >= 0) & (highest <= counts)
+    return [
+        refuse_unless(
+            in_range | ~has_examples,
+            "Feature {}: each of {} must lie between 0 and the number of values {}, received "
+            "lengths from {} to {}.",
+            features,
+            names,
+            counts,
+            lowest,
+            highest,
+        ),
+        refuse_unless(
+            sums == counts,
+            "Feature {}: {} must sum to the number of values, received a sum of {} and {} values.",
+            features,
+            names,
+            sums,
+            counts,
+        ),
+    ]
+
+
+def check_weights(features, weights, counts):
+    """Refuses weights that are not one for each id.
+
+    Args:
+        features: list of F str.
+        weights: list of F tensors.
+        counts: int64 tensor of shape `(F,)`, the numbers of ids.
+    """
+    sizes = tf.stack([tf.size(weight, tf.int64) for weight in weights])
+    return refuse_unless(
+        sizes == counts,
+        "Feature {} must have as many weights as ids, received {} weights and {} ids.",
+        features,
+        sizes,
+        counts,
+    )
+
+
+def check_weight_lengths(features, ids, weights):
+    """Refuses examples with another number of weights than ids.
+
+    Args:
+        features: list of F str.
+        ids: int64 tensor of shape `(F, B)`, the numbers of ids.
+        weights: int64 tensor of shape `(F, B)`, the numbers of weights.
+    """
+    features = tf.repeat(tf.constant(features), tf.shape(ids)[1])
+    examples = tf.tile(tf.range(tf.shape(ids)[1]), [tf.shape(ids)[0]])
+    ids, weights = tf.reshape(ids, [-1]), tf.reshape(weights, [-1])
+    return refuse_unless(
+        ids == weights,
+        "Feature {} must have as many weights as ids, received {} weights and {} ids in example "
+        "{}.",
+        features,
+        weights,
+        ids,
+        examples,
+    )
+
+
+def check_presence(examples, features, names, lengths):
+    """Refuses serialized `tf.Example`s that lack a feature.
+
+    The parser takes a missing feature for an empty bag, so that a misspelt name would give wrong
+    answers for ever. An empty bag is a feature that is there, without ids. Only examples with an
+    empty bag are looked into.
+
+    Args:
+        examples: string tensor of shape `(B,)`.
+        features: list of F str.
+        names: list of F str, what the features are called in the examples.
+        lengths: int64 tensor of shape `(F, B)`, the numbers of ids.
+    """
+    suspects = tf.reshape(tf.where(tf.reduce_any(lengths == 0, axis=0)), [-1])
+
+    def look():
+        keys = _keys(tf.gather(examples, suspects))
+        is_there = tf.reduce_any(keys[:, tf.newaxis] == tf.constant(names)[:, tf.newaxis], axis=2)
+        shape = tf.shape(is_there)
+        return refuse_unless(
+            tf.reshape(is_there, [-1]),
+            "Feature {} is missing: example {} has no feature called {}. For an empty bag add it "
+            "without values.",
+            tf.tile(tf.constant(features), shape[:1]),
+            tf.repeat(suspects, shape[1]),
+            tf.tile(tf.constant(names), shape[:1]),
+        )
+
+    # DecodeProto refuses to decode nothing.
+    return tf.cond(tf.size(suspects) > 0, look, lambda: tf.constant(True))
+
+
+def _keys(examples):
+    """The names of the features in serialized `tf.Example`s: `(B, names)`, padded with ""."""
+    _, (features,) = _decode(examples, "Example", "features")
+    _, (entries,) = _decode(tf.reshape(features, [-1]), "Features", "feature")
+    _, (keys,) = _decode(entries, "Features.FeatureEntry", "key")
+    return keys[:, :, 0]
+
+
+def _decode(messages, kind, field):
+    return tf.io.decode_proto(messages, f"tensorflow.{kind}", [field], [tf.string])

@@ -1,0 +1,57 @@
+"""What an export says about itself, for clients and for people."""
+
+import dataclasses
+import json
+import pathlib
+
+PATH = pathlib.Path("assets.extra", "tfrec_models.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """The contents of `assets.extra/tfrec_models.json`.
+
+    Args:
+        model: str, the class of the model.
+        versions: dict from package to its version at the export.
+        dense_in_features: int.
+        num_outputs: int, the columns of logits and probabilities.
+        names: dict from feature to its name in the signatures, in table order.
+        is_weighted: bool, whether each id has a weight.
+        padding_value: int, the id that pads the bags of `serving_rows`.
+        tables: list of dict, one for each table: its rows, columns, features, id policy, dtype, and
+            how far its rows are from the model's.
+        accuracy_cost: dict with the differences in logits and probabilities that smaller tables
+            cause on the sample, or None for tables as they are in the model.
+    """
+
+    model: str
+    versions: dict
+    dense_in_features: int
+    num_outputs: int
+    names: dict
+    is_weighted: bool
+    padding_value: int
+    tables: list
+    accuracy_cost: dict | None = None
+
+    def write(self, version_path):
+        """Writes it into an export."""
+        path = pathlib.Path(version_path, PATH)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, version_path):
+        """Returns the metadata of an export.
+
+        Raises:
+            FileNotFoundError: if the directory holds no export of `tfrec_models.serving.export`.
+        """
+        path = pathlib.Path(version_path, PATH)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is not there: {version_path} must be one version of a model, such as "
+                "models/ranker/1, written by tfrec_models.serving.export."
+            )
+        return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,190 @@
+"""Turns batches into the requests of an export's signatures."""
+
+import base64
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_models.ranking_model import split_inputs
+from tfrec_models.serving._protos import predict_pb2
+from tfrec_models.serving.metadata import Metadata
+from tfrec_models.serving.names import DENSE, EXAMPLES, lengths_name, values_name, weights_name
+from tfrec_models.serving.signatures import SIGNATURES
+from tfrec_models.sparse.features import SingleIds, SparseFeatures
+
+
+class RequestWriter:
+    """Writes requests to an exported model: REST bodies, `PredictRequest`s, `tf.Example`s.
+
+    Args:
+        version_path: path of one version of the model, such as `models/ranker/1`, or its
+            `Metadata`.
+        model_name: str, what the server calls the model; in `PredictRequest`s alone.
+
+    Raises:
+        FileNotFoundError: if there is no export.
+
+    Example:
+
+    >>> import tempfile
+    >>> import tensorflow as tf
+    >>> from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
+    >>> from tfrec_models.serving import RequestWriter, export
+    >>> table = EmbeddingBagConfig(100, 8, "t1", feature_names=["f1"])
+    >>> model = DLRM(EmbeddingBagCollection([table]), 2, [8], [4, 1])
+    >>> writer = RequestWriter(export(model, tempfile.mkdtemp()))
+    >>> batch = {
+    ...     "dense_features": tf.constant([[0.5, 1.0], [2.0, 3.0]]),
+    ...     "sparse_features": {"f1": tf.ragged.constant([[7, 9], []])},
+    ... }
+    >>> print(writer.rest(batch))
+    {"signature_name": "serving_default", "inputs": {"dense_features": [[0.5, 1.0], [2.0, 3.0]],
+    "f1_values": [7, 9], "f1_lengths": [2, 0]}}
+    >>> print(writer.rest(batch, "serving_rows"))
+    {"signature_name": "serving_rows", "instances": [{"dense_features": [0.5, 1.0], "f1": [7, 9]},
+    {"dense_features": [2.0, 3.0], "f1": [-1, -1]}]}
+    """
+
+    def __init__(self, version_path, model_name="model"):
+        is_metadata = isinstance(version_path, Metadata)
+        self.metadata = version_path if is_metadata else Metadata.read(version_path)
+        self.model_name = model_name
+
+    def inputs(self, batch, signature="serving_default"):
+        """Returns the inputs of a signature, a dict from name to NumPy array.
+
+        Args:
+            batch: what the model takes, `{"dense_features": ..., "sparse_features": ...}` in any
+                of its forms.
+            signature: "serving_default", "serving_examples" or "serving_rows".
+
+        Raises:
+            ValueError: on another signature; on a batch that is not what the model takes; in
+                "serving_rows" on an id that is the padding value.
+        """
+        if signature not in SIGNATURES:
+            raise ValueError(
+                f"signature must be one of {list(SIGNATURES)}, received {signature!r}."
+            )
+        if signature == "serving_examples":
+            serialized = [example.SerializeToString() for example in self.examples(batch)]
+            return {EXAMPLES: np.array(serialized, object)}
+        dense, bags = self._split(batch)
+        fill = self._rows if signature == "serving_rows" else self._values
+        return {DENSE: dense, **fill(bags)}
+
+    def rest(self, batch, signature="serving_default"):
+        """Returns the body of a REST request, to be sent to `/v1/models/<name>:predict`.
+
+        Args:
+            batch, signature: as in `inputs`.
+
+        Raises:
+            ValueError: as `inputs`; and on NaN or infinity, which JSON has not.
+        """
+        inputs = self.inputs(batch, signature)
+        if signature == "serving_default":
+            body = {"inputs": {name: array.tolist() for name, array in inputs.items()}}
+        elif signature == "serving_rows":
+            columns = [array.tolist() for array in inputs.values()]
+            rows = zip(*columns, strict=True)
+            body = {"instances": [dict(zip(inputs, row, strict=True)) for row in rows]}
+        else:
+            texts = [base64.b64encode(example).decode() for example in inputs[EXAMPLES]]
+            body = {"instances": [{EXAMPLES: {"b64": text}} for text in texts]}
+        try:
+            return json.dumps({"signature_name": signature, **body}, allow_nan=False)
+        except ValueError:
+            raise ValueError(
+                "JSON has no NaN and no infinity, and the server refuses them: replace missing "
+                "values in dense_features and weights before the request."
+            ) from None
+
+    def predict_request(self, batch, signature="serving_default"):
+        """Returns the `PredictRequest` of a gRPC call.
+
+        Args:
+            batch, signature: as in `inputs`.
+        """
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self.model_name
+        request.model_spec.signature_name = signature
+        for name, array in self.inputs(batch, signature).items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+        return request
+
+    def examples(self, batch):
+        """Returns a list of `tf.train.Example`, one for each example of the batch.
+
+        Args:
+            batch: as in `inputs`.
+        """
+        dense, bags = self._split(batch)
+        rows = [
+            {DENSE: tf.train.Feature(float_list=tf.train.FloatList(value=row))}
+            for row in dense.tolist()
+        ]
+        for name, (ids, weights) in bags.items():
+            for row, bag in zip(rows, ids.to_list(), strict=True):
+                row[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=bag))
+            if weights is None:
+                continue
+            for row, bag in zip(rows, weights.to_list(), strict=True):
+                values = tf.train.FloatList(value=bag)
+                row[weights_name(name)] = tf.train.Feature(float_list=values)
+        return [tf.train.Example(features=tf.train.Features(feature=row)) for row in rows]
+
+    def _split(self, batch):
+        """Dense features as an array, and ragged (ids, weights) for each safe name."""
+        dense, sparse = split_inputs(batch, None)
+        dense = tf.cast(dense, tf.float32)
+        names = self.metadata.names
+        sparse = SparseFeatures(sparse, list(names), self.metadata.is_weighted)
+        bags = {name: _ragged(sparse.select([feature])) for feature, name in names.items()}
+        sizes = {DENSE: int(dense.shape[0])}
+        sizes.update({name: int(ids.nrows()) for name, (ids, _) in bags.items()})
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f"All inputs must have the same number of examples, received {sizes}.")
+        return dense.numpy(), bags
+
+    def _values(self, bags):
+        inputs = {}
+        for name, (ids, weights) in bags.items():
+            inputs[values_name(name)] = ids.values.numpy()
+            inputs[lengths_name(name)] = ids.row_lengths().numpy()
+            if weights is not None:
+                inputs[weights_name(name)] = weights.values.numpy()
+        return inputs
+
+    def _rows(self, bags):
+        padding = self.metadata.padding_value
+        inputs = {}
+        for name, (ids, weights) in bags.items():
+            if tf.reduce_any(ids.values == padding):
+                raise ValueError(
+                    f"Input {name!r} has an id {padding}, which is the padding value of "
+                    "serving_rows. Export with another padding_value, or use another signature."
+                )
+            # A width of zero has no form in JSON rows.
+            width = max(1, int(tf.reduce_max(tf.concat([[0], ids.row_lengths()], 0))))
+            inputs[name] = ids.to_tensor(padding, shape=[None, width]).numpy()
+            if weights is not None:
+                inputs[weights_name(name)] = weights.to_tensor(0.0, shape=[None, width]).numpy()
+        return inputs
+
+
+def _ragged(bags):
+    """Ragged int64 ids and float32 weights, or None, of the bags of one feature."""
+    if isinstance(bags, SingleIds):
+        lengths = tf.ones(tf.shape(bags.ids)[:1], tf.int64)
+        row_splits = tf.concat([[0], tf.cumsum(lengths)], 0)
+    else:
+        row_splits = tf.cast(bags.row_splits, tf.int64)
+
+    def ragged(values, dtype):
+        values = tf.cast(tf.reshape(values, [-1]), dtype)
+        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
+
+    weights = None if bags.weights is None else ragged(bags.weights, tf.float32)
+    return ragged(bags.ids, tf.int64), weights

@@ -1,0 +1,184 @@
+"""The functions of an export: flat, named inputs to logits and probabilities."""
+
+import tensorflow as tf
+
+from tfrec_models.serving import input_checks
+from tfrec_models.serving.names import (
+    DENSE,
+    EXAMPLES,
+    lengths_name,
+    safe_names,
+    values_name,
+    weights_name,
+)
+from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
+from tfrec_models.sparse.keyed_jagged_tensor import assemble
+
+SIGNATURES = ("serving_default", "serving_examples", "serving_rows")
+
+
+class Signatures:
+    """Traces one model, once, and gives it the inputs of each signature.
+
+    Args:
+        model: a built `RankingModel`.
+        padding_value: int, the id that pads the bags of `serving_rows`.
+    """
+
+    def __init__(self, model, padding_value):
+        self.features = model.sparse_feature_names
+        self.names = safe_names(self.features)
+        self.is_weighted = model.embedding_bag_collection.is_weighted
+        self.dense_in_features = model.dense_in_features
+        self.padding_value = padding_value
+        self._rank = self._trace(model)
+        # The variables that the computation reads; a graph holds them weakly.
+        self.variables = list(self._rank.graph.variables)
+
+    def trace(self):
+        """Returns a dict from signature to its concrete function."""
+        makers = (self._from_values, self._from_examples, self._from_rows)
+        return {
+            signature: tf.function(function, autograph=False).get_concrete_function(**specs)
+            for signature, (function, specs) in zip(
+                SIGNATURES, [make() for make in makers], strict=True
+            )
+        }
+
+    def _trace(self, model):
+        """The model on flat tensors, as one function that all signatures call."""
+        specs = [_dense_spec(self.dense_in_features), _spec(tf.int64), _spec(tf.int64)]
+        if self.is_weighted:
+            specs.append(_spec(tf.float32))
+
+        def rank(dense, values, lengths, weights=None):
+            offsets = offsets_from_lengths(lengths)
+            logits = model.logits(dense, assemble(self.features, values, offsets, weights))
+            logits = tf.cast(logits, tf.float32)
+            return {"logits": logits, "probabilities": tf.sigmoid(logits)}
+
+        return tf.function(rank, autograph=False).get_concrete_function(*specs)
+
+    def _from_values(self):
+        """`serving_default`: all ids of a feature, and how many of them each example has."""
+        names = self.names.values()
+        specs = {DENSE: _dense_spec(self.dense_in_features, DENSE)}
+        for name in names:
+            specs[values_name(name)] = _spec(tf.int64, values_name(name))
+            specs[lengths_name(name)] = _spec(tf.int64, lengths_name(name))
+            if self.is_weighted:
+                specs[weights_name(name)] = _spec(tf.float32, weights_name(name))
+
+        def serve(**inputs):
+            return self._check_and_rank(
+                inputs[DENSE],
+                [inputs[values_name(name)] for name in names],
+                [inputs[lengths_name(name)] for name in names],
+                [inputs[weights_name(name)] for name in names] if self.is_weighted else None,
+                [lengths_name(name) for name in names],
+            )
+
+        return serve, specs
+
+    def _from_examples(self):
+        """`serving_examples`: serialized `tf.Example`s."""
+        names = list(self.names.values())
+        parsed = {DENSE: tf.io.FixedLenFeature([self.dense_in_features], tf.float32)}
+        for name in names:
+            parsed[name] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
+            if self.is_weighted:
+                parsed[weights_name(name)] = tf.io.RaggedFeature(
+                    tf.float32, row_splits_dtype=tf.int64
+                )
+
+        def serve(examples):
+            example = tf.io.parse_example(examples, parsed)
+            bags = [example[name] for name in names]
+            lengths = [bag.row_lengths() for bag in bags]
+            checks = [
+                input_checks.check_presence(examples, self.features, names, tf.stack(lengths))
+            ]
+            weights = None
+            if self.is_weighted:
+                bags_of_weights = [example[weights_name(name)] for name in names]
+                weights = [bag.values for bag in bags_of_weights]
+                numbers = tf.stack([bag.row_lengths() for bag in bags_of_weights])
+                checks.append(
+                    input_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
+                )
+            return self._check_and_rank(
+                input_checks.checked(example[DENSE], checks),
+                [bag.values for bag in bags],
+                lengths,
+                weights,
+                names,
+            )
+
+        return serve, {EXAMPLES: _spec(tf.string, EXAMPLES)}
+
+    def _from_rows(self):
+        """`serving_rows`: a row of ids for each example, padded to the length of the longest."""
+        names = list(self.names.values())
+        specs = {DENSE: _dense_spec(self.dense_in_features, DENSE)}
+        for name in names:
+            specs[name] = tf.TensorSpec([None, None], tf.int64, name)
+            if self.is_weighted:
+                specs[weights_name(name)] = tf.TensorSpec(
+                    [None, None], tf.float32, weights_name(name)
+                )
+
+        def serve(**inputs):
+            rows = [inputs[name] for name in names]
+            used = [row != self.padding_value for row in rows]
+            weights = None
+            if self.is_weighted:
+                weights = [inputs[weights_name(name)] for name in names]
+                sizes = tf.stack([tf.size(row, tf.int64) for row in rows])
+                fits = input_checks.check_weights(self.features, weights, sizes)
+                weights = [
+                    tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
+                    for weight, row, mask in zip(
+                        input_checks.checked(weights, [fits]), rows, used, strict=True
+                    )
+                ]
+            return self._check_and_rank(
+                inputs[DENSE],
+                [tf.boolean_mask(row, mask) for row, mask in zip(rows, used, strict=True)],
+                [tf.math.count_nonzero(mask, axis=1) for mask in used],
+                weights,
+                names,
+            )
+
+        return serve, specs
+
+    def _check_and_rank(self, dense, values, lengths, weights, names):
+        """Refuses what does not fit together, and ranks the rest.
+
+        Args:
+            dense: `(B, n)`.
+            values, lengths, weights: lists with a flat tensor for each feature.
+            names: list of str, the inputs the lengths came from, for the messages.
+        """
+        dense = input_checks.checked_dense(dense, self.dense_in_features)
+        batch_size = tf.shape(dense)[0]
+        sizes = [tf.size(length) for length in lengths]
+        fits = input_checks.check_batch_sizes(names, sizes, batch_size)
+        lengths = input_checks.checked(tf.concat(lengths, 0), [fits])
+        counts = tf.stack([tf.size(ids, tf.int64) for ids in values])
+        checks = input_checks.check_lengths(
+            self.features, names, tf.reshape(lengths, [len(names), batch_size]), counts
+        )
+        if weights is not None:
+            checks.append(input_checks.check_weights(self.features, weights, counts))
+        flat = [tf.concat(values, 0), lengths]
+        if weights is not None:
+            flat.append(tf.concat(weights, 0))
+        return self._rank(dense, *input_checks.checked(flat, checks))
+
+
+def _spec(dtype, name=None):
+    return tf.TensorSpec([None], dtype, name)
+
+
+def _dense_spec(columns, name=None):
+    return tf.TensorSpec([None, columns], tf.float32, name)
