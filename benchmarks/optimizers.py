@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models import optimizers
+from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, optimizers
 
 OPTIMIZERS = {
     "RowWiseAdagrad": optimizers.RowWiseAdagrad,
@@ -125,21 +125,19 @@ def peak_mib():
 
 def train_for_memory(rows, columns, num_ids):
     """Makes and trains one table, then prints the peak memory of this process in MiB."""
-    table = empty_table(rows, columns)
-    chunk = 65_536
-    for start in range(0, rows, chunk):
-        ids = tf.range(start, min(rows, start + chunk))
-        part = tf.random.stateless_uniform((len(ids), columns), seed=(0, start))
-        table.scatter_update(tf.IndexedSlices(part, ids))
+    tables = EmbeddingBagCollection([EmbeddingBagConfig(rows, columns, "t")])
+    tables.build()
+    variables = tables.trainable_variables
     contestant = optimizers.RowWiseAdagrad()
+    contestant.build(variables)
 
     @tf.function
     def step(ids):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(tf.gather(table, ids)))
-        contestant.apply([tape.gradient(loss, table)], [table])
+            loss = tf.reduce_sum(tf.square(tables({"t": ids}).values()))
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        contestant.apply(gradients, variables)
 
-    contestant.build([table])
     rng = np.random.default_rng(0)
     for _ in range(5):
         step(tf.constant(rng.integers(0, rows, num_ids)))
