@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models import xla_disabled
+from tfrec_models import JaggedTensor, xla_disabled
 
 FLOAT32 = {"atol": 1e-5, "rtol": 1e-5}
 HALF = {"atol": 0.06, "rtol": 0.06}
 
 
-def check_layer(make, batch, output_shapes, tmp_path, has_weights=True):
+def check_layer(make, batch, output_shapes, tmp_path, has_weights=True, half_dtype=None):
     """Checks what all layers promise.
 
     Output shapes for a batch and for a batch of one; gradients for every weight; the same
@@ -23,6 +23,7 @@ def check_layer(make, batch, output_shapes, tmp_path, has_weights=True):
         output_shapes: function from a batch size to the expected output shape or shapes, flat.
         tmp_path: a folder to save in.
         has_weights: whether the layer has weights, all of which must get a gradient.
+        half_dtype: the output's dtype under half precision, where it is not the policy's.
     """
     layer = make()
     inputs = batch(3)
@@ -43,7 +44,8 @@ def check_layer(make, batch, output_shapes, tmp_path, has_weights=True):
     _check_keras_file(layer, inputs, outputs, tmp_path)
     _check_saved_model(layer, inputs, outputs, tmp_path)
     for policy in ("mixed_bfloat16", "mixed_float16"):
-        _check_half_precision(layer, make, policy, inputs, outputs)
+        dtype = half_dtype or policy.removeprefix("mixed_")
+        _check_half_precision(layer, make, policy, dtype, inputs, outputs)
 
 
 def make_like(layer):
@@ -69,8 +71,11 @@ def close(outputs, expected, **tolerance):
 
 
 def flat(outputs):
-    """The tensors of a call's output."""
-    return keras.tree.flatten(outputs)
+    """The tensors of a call's output; of a JaggedTensor, its values."""
+    return [
+        part.values() if isinstance(part, JaggedTensor) else part
+        for part in keras.tree.flatten(outputs)
+    ]
 
 
 class Holder(keras.Model):
@@ -116,14 +121,17 @@ def _check_saved_model(layer, inputs, outputs, tmp_path):
     module = tf.Module()
     module.variables_kept = [variable.value for variable in layer.variables]
     with xla_disabled():
-        module.run = tf.function(lambda *args: flat(layer(*args)))
-        module.run(*inputs)
+        # Flat arguments: a SavedModel takes no KeyedTensor.
+        module.run = tf.function(
+            lambda *tensors: flat(layer(*tf.nest.pack_sequence_as(inputs, tensors)))
+        )
+        module.run(*tf.nest.flatten(inputs))
         tf.saved_model.save(module, str(tmp_path / "saved"))
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
-    close(loaded.run(*inputs), flat(outputs))
+    close(loaded.run(*tf.nest.flatten(inputs)), flat(outputs))
 
 
-def _check_half_precision(layer, make, policy, inputs, outputs):
+def _check_half_precision(layer, make, policy, dtype, inputs, outputs):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     twin = make()
@@ -133,5 +141,5 @@ def _check_half_precision(layer, make, policy, inputs, outputs):
         assert mine.dtype == "float32"
         mine.assign(theirs.value)
     low = twin(*inputs)
-    assert {part.dtype for part in flat(low)} == {tf.as_dtype(policy.removeprefix("mixed_"))}
+    assert {part.dtype for part in flat(low)} == {tf.as_dtype(dtype)}
     close(low, outputs, **HALF)

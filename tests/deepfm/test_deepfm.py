@@ -53,14 +53,27 @@ def test_interaction_arch(tmp_path):
         embeddings = tf.random.stateless_normal((size, 6), [size, 7])
         return [*dense(3)(size), KeyedTensor(["f1", "f2"], [3, 3], embeddings)]
 
-    def make():
-        return deepfm.FMInteractionArch(9, ["f2", "f1"], 2)
+    check_layer(
+        lambda: deepfm.FMInteractionArch(9, ["f2", "f1"], 2),
+        batch,
+        lambda size: (size, 6),
+        tmp_path,
+    )
 
-    layer = make()
-    outputs = layer(*batch(3))
-    assert outputs.shape == (3, 6)
-    np.testing.assert_allclose(make_like(layer)(*batch(3)), outputs, atol=1e-6)
-    assert layer(*batch(1)).shape == (1, 6)
+
+def test_over_arch(tmp_path):
+    """(batch, 1), probabilities in float32 under every policy."""
+    check_layer(
+        lambda: deepfm.OverArch(5), dense(5), lambda size: (size, 1), tmp_path, half_dtype="float32"
+    )
+
+
+@pytest.mark.parametrize("form", ["ragged", "all_empty"])
+def test_simple_deepfm_nn_passes_the_check(form, tmp_path):
+    """(batch, 1), probabilities in float32 under every policy."""
+    check_layer(
+        make_simple, model_inputs(form), lambda size: (size, 1), tmp_path, half_dtype="float32"
+    )
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])

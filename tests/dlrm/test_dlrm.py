@@ -110,7 +110,7 @@ def test_interaction_is_traced_once_per_shape_of_batch():
     assert program.trace_count == traces <= 2
 
 
-def test_jit_compile_auto_leaves_the_lookup_alone(monkeypatch):
+def test_jit_compile_auto_leaves_the_lookup_alone():
     """Even where Keras would choose XLA, on a GPU machine, the model says no."""
     from keras.src.trainers import trainer
 
