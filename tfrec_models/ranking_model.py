@@ -10,7 +10,7 @@ from tfrec_models._keras_hooks import StrategyTraining
 from tfrec_models.layers._arguments import check_positive
 from tfrec_models.layers.xla import xla_disabled
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
-from tfrec_models.sparse._checks import require
+from tfrec_models.sparse._checks import checked
 
 INPUTS = ("dense_features", "sparse_features")
 
@@ -131,10 +131,11 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
         return dense_features
 
 
-def check_batch_sizes(dense, sparse):
-    """Raises, or asserts in a graph, that both have the same number of examples."""
+def with_equal_batch_sizes(dense, sparse):
+    """Returns `dense` once both are known to have the same number of examples."""
     rows = tf.shape(dense)[0], tf.shape(sparse)[0]
-    require(
+    return checked(
+        dense,
         tf.equal(*rows),
         "dense_features and sparse_features must have the same number of examples, received:",
         *rows,

@@ -340,16 +340,36 @@ def test_integer_dense_features():
         make()({**features(2), "dense_features": tf.ones((2, 5), tf.int32)})
 
 
+OPEN_BATCH = [
+    tf.TensorSpec([None, 5]),
+    {name: tf.RaggedTensorSpec([None, None], tf.int64) for name in FEATURES},
+]
+
+
 def test_unequal_batches_in_a_graph():
-    """Batch sizes that only fit came to differ at run time are named there."""
-    model = make()
-    specs = [
-        tf.TensorSpec([None, 5]),
-        {name: tf.RaggedTensorSpec([None, None], tf.int64) for name in FEATURES},
-    ]
-    run = tf.function(model.__call__, input_signature=specs)
+    """Batch sizes that come to differ at run time are named there."""
+    run = tf.function(make().__call__, input_signature=OPEN_BATCH)
     with pytest.raises(tf.errors.InvalidArgumentError, match="same number of examples"):
         run(features(2)["dense_features"], features(3)["sparse_features"])
+
+
+def test_the_interaction_waits_for_the_check_of_batch_sizes():
+    """Unordered, the interaction may be the first to fail, with a message about a concat."""
+    model = make()
+    with xla_disabled():
+        graph = (
+            tf.function(model.__call__, input_signature=OPEN_BATCH).get_concrete_function().graph
+        )
+    (interaction,) = (op for op in graph.get_operations() if op.type == "BatchMatMulV2")
+    before, found = [interaction], set()
+    while before:
+        op = before.pop()
+        if op not in found:
+            found.add(op)
+            before += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+    checks = [op for op in graph.get_operations() if op.type == "Assert"]
+    assert checks
+    assert set(checks) <= found
 
 
 def test_interaction_errors():

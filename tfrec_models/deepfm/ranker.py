@@ -9,7 +9,7 @@ from tfrec_models.layers._arguments import check_sizes
 from tfrec_models.layers.deepfm import FieldFactorizationMachine
 from tfrec_models.layers.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.layers.mlp import MLP, linear
-from tfrec_models.ranking_model import RankingModel, check_batch_sizes
+from tfrec_models.ranking_model import RankingModel, with_equal_batch_sizes
 from tfrec_models.sparse_arch import count_and_dim
 
 
@@ -122,7 +122,7 @@ class DeepFMRanker(RankingModel):
 
     def rank(self, dense_features, sparse_features):
         pooled = self.embedding_bag_collection(sparse_features).values()
-        check_batch_sizes(dense_features, pooled)
+        dense_features = with_equal_batch_sizes(dense_features, pooled)
         dense_features = keras.ops.cast(dense_features, self.compute_dtype)
         fields = keras.ops.concatenate(
             [

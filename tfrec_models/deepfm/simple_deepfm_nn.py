@@ -7,7 +7,7 @@ from tfrec_models.deepfm.fm_interaction_arch import FMInteractionArch
 from tfrec_models.deepfm.over_arch import OverArch
 from tfrec_models.deepfm.sparse_arch import SparseArch
 from tfrec_models.layers._arguments import check_positive
-from tfrec_models.ranking_model import RankingModel, check_batch_sizes, split_inputs
+from tfrec_models.ranking_model import RankingModel, split_inputs, with_equal_batch_sizes
 from tfrec_models.sparse_arch import count_and_dim
 
 
@@ -142,7 +142,7 @@ class SimpleDeepFMNN(RankingModel):
     def _interact(self, dense_features, sparse_features):
         dense = self.dense_arch(dense_features)
         sparse = self.sparse_arch(sparse_features)
-        check_batch_sizes(dense, sparse.values())
+        dense = with_equal_batch_sizes(dense, sparse.values())
         return self.inter_arch(dense, sparse)
 
     def compute_output_spec(self, dense_features, sparse_features=None, training=None):

@@ -6,7 +6,7 @@ from tfrec_models.dlrm.dense_arch import DenseArch
 from tfrec_models.dlrm.interaction_arch import InteractionArch
 from tfrec_models.dlrm.over_arch import OverArch
 from tfrec_models.dlrm.sparse_arch import SparseArch
-from tfrec_models.ranking_model import RankingModel, check_batch_sizes
+from tfrec_models.ranking_model import RankingModel, with_equal_batch_sizes
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -124,7 +124,7 @@ class DLRM(RankingModel):
     def rank(self, dense_features, sparse_features):
         dense = self.dense_arch(dense_features)
         sparse = self.sparse_arch(sparse_features)
-        check_batch_sizes(dense, sparse)
+        dense = with_equal_batch_sizes(dense, sparse)
         return self.over_arch(self.inter_arch(dense, sparse))
 
     @property

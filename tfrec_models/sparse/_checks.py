@@ -3,20 +3,30 @@
 import tensorflow as tf
 
 
-def require(condition, message, *data):
-    """Raises ValueError where `condition` is already known to fail, else asserts it in the graph.
+def checked(tensors, condition, message, *data):
+    """Returns `tensors` once `condition` holds: known at once, or asserted in the graph.
+
+    A graph runs what does not depend on each other in any order, so what is computed from the
+    input must be computed from what is returned here: else the operation that stumbles over the
+    bad input may be the first to fail, with a message of its own.
 
     Args:
+        tensors: tensor, `tf.RaggedTensor` or structure of them that the condition is about.
         condition: scalar bool `tf.Tensor`.
         message: str, what came, what was expected and how to fix it.
         *data: tensors shown after the message.
+
+    Raises:
+        ValueError: if the condition is already known to fail.
     """
     known = tf.get_static_value(condition)
     if known is None:
-        tf.debugging.Assert(condition, [message, *data])
-    elif not known:
+        with tf.control_dependencies([tf.debugging.Assert(condition, [message, *data])]):
+            return tf.nest.map_structure(tf.identity, tensors)
+    if not known:
         shown = ", ".join(str(tf.get_static_value(item)) for item in data)
         raise ValueError(f"{message} {shown}".strip())
+    return tensors
 
 
 def as_ids(values, what):
@@ -44,28 +54,39 @@ def as_integer(values, what):
     return tensor
 
 
-def check_offsets(offsets, num_values, num_keys):
+def checked_offsets(offsets, num_values, num_keys):
     """Offsets start at 0, never decrease, end at `num_values`, and hold whole examples per key."""
     size = tf.size(offsets, out_type=offsets.dtype)
-    require(
+    offsets = checked(
+        offsets,
         size >= 1,
         "offsets must have one entry more than there are bags, received none.",
     )
     if num_keys:
-        require(
+        offsets = checked(
+            offsets,
             tf.math.floormod(size - 1, num_keys) == 0,
             f"offsets must have keys x examples + 1 entries: with {num_keys} keys, one more than "
             f"a multiple of {num_keys}, received a length of",
             size,
         )
     else:
-        require(size == 1, "without keys offsets must be [0], received a length of", size)
-    require(offsets[0] == 0, "offsets must start at 0, received a first entry of", offsets[0])
-    require(
+        offsets = checked(
+            offsets, size == 1, "without keys offsets must be [0], received a length of", size
+        )
+    offsets = checked(
+        offsets,
+        offsets[0] == 0,
+        "offsets must start at 0, received a first entry of",
+        offsets[0],
+    )
+    offsets = checked(
+        offsets,
         tf.reduce_all(offsets[1:] >= offsets[:-1]),
         "offsets must not decrease. If these are lengths, use from_lengths_sync.",
     )
-    require(
+    return checked(
+        offsets,
         offsets[-1] == tf.cast(num_values, offsets.dtype),
         "offsets must end at the number of values. Received a last entry and a number of values of",
         offsets[-1],
@@ -73,35 +94,41 @@ def check_offsets(offsets, num_values, num_keys):
     )
 
 
-def check_lengths(lengths, num_values, num_keys):
+def checked_lengths(lengths, num_values, num_keys):
     """Lengths are not negative, sum to `num_values`, and hold whole examples per key."""
     size = tf.size(lengths)
     if num_keys:
-        require(
+        lengths = checked(
+            lengths,
             tf.math.floormod(size, num_keys) == 0,
             f"lengths must have keys x examples entries: with {num_keys} keys, a multiple of "
             f"{num_keys}, received a length of",
             size,
         )
     else:
-        require(size == 0, "without keys lengths must be empty, received a length of", size)
-    require(tf.reduce_all(lengths >= 0), "lengths must not be negative.")
-    require(
-        tf.reduce_sum(tf.cast(lengths, tf.int64)) == tf.cast(num_values, tf.int64),
+        lengths = checked(
+            lengths, size == 0, "without keys lengths must be empty, received a length of", size
+        )
+    lengths = checked(lengths, tf.reduce_all(lengths >= 0), "lengths must not be negative.")
+    total = tf.reduce_sum(tf.cast(lengths, tf.int64))
+    return checked(
+        lengths,
+        total == tf.cast(num_values, tf.int64),
         "lengths must sum to the number of values. Received a sum and a number of values of",
-        tf.reduce_sum(tf.cast(lengths, tf.int64)),
+        total,
         tf.cast(num_values, tf.int64),
     )
 
 
-def check_weights(weights, values):
+def checked_weights(weights, values):
     """Weights are floats, one for each value."""
     if not weights.dtype.is_floating:
         raise TypeError(
             f"weights must be of floating type, received {weights.dtype.name}. "
             "Cast them with tf.cast(weights, tf.float32)."
         )
-    require(
+    return checked(
+        weights,
         tf.shape(weights)[0] == tf.shape(values)[0],
         "weights must be as long as values. Received lengths of",
         tf.shape(weights)[0],

@@ -85,7 +85,8 @@ class _FromDict:
             ids, weights = _split_weights(features[name], is_weighted, f"Feature {name!r}")
             ids = _checked_ids(ids, f"Feature {name!r}", (1, 2), "(batch,), (batch, length)", 1)
             self.parts[name] = (ids, _checked_weights(weights, ids, f"Feature {name!r}"))
-        _check_batch_sizes({name: _rows(ids) for name, (ids, _) in self.parts.items()})
+        ids = _with_equal_batch_sizes({name: ids for name, (ids, _) in self.parts.items()})
+        self.parts = {name: (ids[name], weights) for name, (_, weights) in self.parts.items()}
 
     def batch_size(self):
         return _rows(next(iter(self.parts.values()))[0])
@@ -128,7 +129,8 @@ class _FromPacked:
                 f"of sparse_feature_names {names}, received {columns}."
             )
         if isinstance(self.ids, tf.RaggedTensor) and self.ids.uniform_row_length is None:
-            _checks.require(
+            self.ids = _checks.checked(
+                self.ids,
                 tf.reduce_all(self.ids.row_lengths() == len(names)),
                 f"Packed sparse features must have {len(names)} bags in every example, in the "
                 f"order of sparse_feature_names.",
@@ -278,27 +280,31 @@ def _checked_weights(weights, ids, what):
     flat = [
         item.flat_values if isinstance(item, tf.RaggedTensor) else item for item in (ids, weights)
     ]
-    _checks.require(
+    return _checks.checked(
+        weights,
         tf.reduce_all(tf.shape(flat[0]) == tf.shape(flat[1])),
         f"{what} must have as many weights as ids, received:",
         tf.shape(flat[0]),
         tf.shape(flat[1]),
     )
-    return weights
 
 
-def _check_batch_sizes(sizes):
+def _with_equal_batch_sizes(features):
+    """Returns the features once their number of examples is known to be the same."""
+    sizes = {name: _rows(ids) for name, ids in features.items()}
     known = {name: size for name, size in sizes.items() if isinstance(size, int)}
     if len(set(known.values())) > 1:
         raise ValueError(f"All features must have the same number of examples, received {known}.")
     unknown = [size for size in sizes.values() if not isinstance(size, int)]
-    if len(unknown) > 1 or (unknown and known):
-        stacked = tf.stack([tf.cast(size, tf.int64) for size in sizes.values()])
-        _checks.require(
-            tf.reduce_all(stacked == stacked[0]),
-            f"All features must have the same number of examples. {list(sizes)} have:",
-            stacked,
-        )
+    if not unknown or len(sizes) == 1:
+        return features
+    stacked = tf.stack([tf.cast(size, tf.int64) for size in sizes.values()])
+    return _checks.checked(
+        features,
+        tf.reduce_all(stacked == stacked[0]),
+        f"All features must have the same number of examples. {list(sizes)} have:",
+        stacked,
+    )
 
 
 def _rows(ids):

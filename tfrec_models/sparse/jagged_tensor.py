@@ -46,15 +46,16 @@ class JaggedTensor(tf.experimental.ExtensionType):
         self.flat_values = _checks.as_ids(values, "values")
         if offsets is None:
             lengths = _checks.as_integer(lengths, "lengths")
-            _checks.check_lengths(lengths, tf.shape(self.flat_values)[0], 1)
+            lengths = _checks.checked_lengths(lengths, tf.shape(self.flat_values)[0], 1)
             offsets = offsets_from_lengths(lengths)
         else:
             offsets = _checks.as_integer(offsets, "offsets")
-            _checks.check_offsets(offsets, tf.shape(self.flat_values)[0], 1)
+            offsets = _checks.checked_offsets(offsets, tf.shape(self.flat_values)[0], 1)
         self.row_splits = offsets
-        self.flat_weights = None if weights is None else _checks.as_ids(weights, "weights")
         if weights is not None:
-            _checks.check_weights(self.flat_weights, self.flat_values)
+            weights = _checks.as_ids(weights, "weights")
+            weights = _checks.checked_weights(weights, self.flat_values)
+        self.flat_weights = weights
 
     def values(self):
         """Returns the ids of all bags, one after the other: `(num_values,)`."""

@@ -95,22 +95,24 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         num_values = tf.shape(self.flat_values)[0]
         if offsets is None:
             lengths = _checks.as_integer(lengths, "lengths")
-            _checks.check_lengths(lengths, num_values, len(keys))
+            lengths = _checks.checked_lengths(lengths, num_values, len(keys))
             offsets = offsets_from_lengths(lengths)
         else:
             offsets = _checks.as_integer(offsets, "offsets")
-            _checks.check_offsets(offsets, num_values, len(keys))
-        self.row_splits = offsets
-        self.flat_weights = None if weights is None else _checks.as_ids(weights, "weights")
+            offsets = _checks.checked_offsets(offsets, num_values, len(keys))
         if weights is not None:
-            _checks.check_weights(self.flat_weights, self.flat_values)
+            weights = _checks.as_ids(weights, "weights")
+            weights = _checks.checked_weights(weights, self.flat_values)
+        self.flat_weights = weights
         if stride is not None:
-            _checks.require(
+            offsets = _checks.checked(
+                offsets,
                 tf.size(offsets) - 1 == len(keys) * stride,
                 f"stride {stride} with {len(keys)} keys needs {len(keys)} x {stride} bags, "
                 "received this many:",
                 tf.size(offsets) - 1,
             )
+        self.row_splits = offsets
 
     @classmethod
     def from_offsets_sync(cls, keys, values, offsets, weights=None, stride=None):
@@ -143,7 +145,8 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         bags = {name: _as_ragged(ids, name) for name, ids in features.items()}
         rows = [ragged.nrows() for ragged in bags.values()]
         for name, count in zip(bags, rows, strict=True):
-            _checks.require(
+            bags[name] = _checks.checked(
+                bags[name],
                 tf.equal(count, tf.cast(rows[0], count.dtype)),
                 f"Features must have the same number of examples. {name!r} and "
                 f"{next(iter(bags))!r} have:",
@@ -178,8 +181,10 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
                 f"positions {[i for i, has in enumerate(weighted) if not has]} have no weights."
             )
         strides = [kjt.stride() for kjt in kjt_list]
+        offsets = offsets_from_lengths(_joined([kjt.lengths() for kjt in kjt_list]))
         for stride in strides[1:]:
-            _checks.require(
+            offsets = _checks.checked(
+                offsets,
                 tf.equal(stride, strides[0]),
                 "KeyedJaggedTensor.concat needs equal numbers of examples, received:",
                 tf.convert_to_tensor(strides[0]),
@@ -188,7 +193,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         return assemble(
             _checks.check_keys([key for kjt in kjt_list for key in kjt.feature_names]),
             _joined([kjt.flat_values for kjt in kjt_list]),
-            offsets_from_lengths(_joined([kjt.lengths() for kjt in kjt_list])),
+            offsets,
             tf.concat(weights, 0) if all(weighted) else None,
         )
 
