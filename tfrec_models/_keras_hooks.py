@@ -1,6 +1,7 @@
 """The few private parts of Keras this package relies on, all in one place.
 
-Tested on Keras 3.12.4 and 3.15.1; importing it under a version outside that range warns.
+Tested on Keras 3.12.4, 3.13.2, 3.14.1 and 3.15.1; importing it under a version outside that range
+warns.
 """
 
 import warnings
