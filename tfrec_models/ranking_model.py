@@ -131,11 +131,11 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
         return dense_features
 
 
-def with_equal_batch_sizes(dense, sparse):
-    """Returns `dense` once both are known to have the same number of examples."""
+def with_equal_batch_sizes(sparse, dense):
+    """Returns `sparse` once both are known to have the same number of examples."""
     rows = tf.shape(dense)[0], tf.shape(sparse)[0]
     return checked(
-        dense,
+        sparse,
         tf.equal(*rows),
         "dense_features and sparse_features must have the same number of examples, received:",
         *rows,

@@ -1,5 +1,7 @@
 """EmbeddingBagCollection: its inputs in every form, its variables, its errors."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -242,6 +244,13 @@ def test_bad_configs(message):
     arguments = {"num_embeddings": 4, "embedding_dim": 2, "name": "t", **BAD_CONFIGS[message]}
     with pytest.raises(ValueError, match=message):
         EmbeddingBagConfig(**arguments)
+
+
+def test_sizes_out_of_numpy():
+    """Sizes are often NumPy's integers: they are taken, and the config is still plain JSON."""
+    ids, dim = np.array([70, 4])
+    config = EmbeddingBagConfig(ids, dim, "t").get_config()
+    assert json.loads(json.dumps(config))["num_embeddings"] == 70
 
 
 def test_bad_collections():

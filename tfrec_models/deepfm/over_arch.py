@@ -53,7 +53,11 @@ class OverArch(keras.layers.Layer):
         self.built = True
 
     def call(self, features):
-        return keras.activations.sigmoid(self.logits(features))
+        # TensorFlow fuses a sigmoid into the matrix product before it, with other last bits, unless
+        # something else reads the logits too, as in an export. It does not look beyond a change of
+        # shape. The sigmoid comes last: Keras's loss finds the logits behind it.
+        logits = keras.ops.squeeze(self.logits(features), -1)
+        return keras.activations.sigmoid(keras.ops.expand_dims(logits, -1))
 
     def logits(self, features):
         """Returns w . x + b, `(batch, 1)`."""

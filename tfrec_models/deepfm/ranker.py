@@ -122,7 +122,7 @@ class DeepFMRanker(RankingModel):
 
     def rank(self, dense_features, sparse_features):
         pooled = self.embedding_bag_collection(sparse_features).values()
-        dense_features = with_equal_batch_sizes(dense_features, pooled)
+        pooled = with_equal_batch_sizes(pooled, dense_features)
         dense_features = keras.ops.cast(dense_features, self.compute_dtype)
         fields = keras.ops.concatenate(
             [

@@ -8,6 +8,7 @@ from tfrec_models.deepfm.over_arch import OverArch
 from tfrec_models.deepfm.sparse_arch import SparseArch
 from tfrec_models.layers._arguments import check_positive
 from tfrec_models.ranking_model import RankingModel, split_inputs, with_equal_batch_sizes
+from tfrec_models.sparse.keyed_tensor import KeyedTensor
 from tfrec_models.sparse_arch import count_and_dim
 
 
@@ -142,7 +143,8 @@ class SimpleDeepFMNN(RankingModel):
     def _interact(self, dense_features, sparse_features):
         dense = self.dense_arch(dense_features)
         sparse = self.sparse_arch(sparse_features)
-        dense = with_equal_batch_sizes(dense, sparse.values())
+        values = with_equal_batch_sizes(sparse.values(), dense)
+        sparse = KeyedTensor(sparse.keys(), sparse.length_per_key(), values)
         return self.inter_arch(dense, sparse)
 
     def compute_output_spec(self, dense_features, sparse_features=None, training=None):

@@ -124,7 +124,7 @@ class DLRM(RankingModel):
     def rank(self, dense_features, sparse_features):
         dense = self.dense_arch(dense_features)
         sparse = self.sparse_arch(sparse_features)
-        dense = with_equal_batch_sizes(dense, sparse)
+        sparse = with_equal_batch_sizes(sparse, dense)
         return self.over_arch(self.inter_arch(dense, sparse))
 
     @property

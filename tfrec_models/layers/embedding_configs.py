@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import numbers
 from collections.abc import Callable
 
 import keras
@@ -35,13 +36,16 @@ class BaseEmbeddingConfig:
     id_policy: str = "error"
 
     def __post_init__(self):
+        set_field = object.__setattr__
         for argument in ("num_embeddings", "embedding_dim"):
             value = getattr(self, argument)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                 raise ValueError(
                     f"{argument} of table {self.name!r} must be a positive integer, received "
                     f"{value!r}."
                 )
+            # Sizes often come out of NumPy, whose integers JSON does not take.
+            set_field(self, argument, int(value))
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(
                 f"An embedding table needs a name (a non-empty str), received {self.name!r}."
@@ -59,7 +63,6 @@ class BaseEmbeddingConfig:
                 f"feature_names of table {self.name!r} must be distinct, received "
                 f"{list(features)}. A feature is looked up in a table once."
             )
-        set_field = object.__setattr__
         set_field(self, "feature_names", features)
         if self.data_type not in (None, "float32", "float16", "bfloat16", "float64"):
             raise ValueError(

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfrec_models._keras_hooks import OptimizerHooks
 from tfrec_models.optimizers._checks import (
     check_count,
     check_gradients,
@@ -10,7 +11,6 @@ from tfrec_models.optimizers._checks import (
     check_state,
     check_variables,
 )
-from tfrec_models.optimizers._keras_hooks import OptimizerHooks
 from tfrec_models.optimizers._row_average import replace_by_average, update_average
 from tfrec_models.optimizers._sparse_rows import merge_rows, read_rows, write_rows
 
