@@ -9,6 +9,7 @@ import warnings
 import keras
 import tensorflow as tf
 from keras.src import backend, tree
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 OLDEST, NEWEST = (3, 12), (3, 15)
 
@@ -155,6 +156,37 @@ class OptimizerHooks:
 
     def _update_model_variables_moving_average(self, trainable_variables):
         """Left to `update_step`, which knows the rows and their weights before the step."""
+
+
+class IterableAdapter(DataAdapter, tf.distribute.DistributedDataset):
+    """Lets `fit` ask a Python object for the iterator of each epoch.
+
+    Keras takes a data adapter as it is, and does not distribute again what says it is distributed.
+    A subclass gives `__iter__`, which returns an iterator of a `tf.data.Dataset` or of a dataset
+    that a strategy distributed, and `num_batches`, None if not known.
+    """
+
+    def get_tf_dataset(self):
+        return self
+
+    @property
+    def batch_size(self):
+        return None
+
+    @property
+    def has_partial_batch(self):
+        return None
+
+    @property
+    def partial_batch_size(self):
+        return None
+
+    @property
+    def element_spec(self):
+        raise NotImplementedError("Only its iterators have a spec.")
+
+    def reduce(self, initial_state, reduce_func):
+        raise NotImplementedError("Only for `fit`.")
 
 
 def _as_keras_tensor(value):

@@ -1,0 +1,151 @@
+"""Several machines: to find each other in bounded time, and to agree before they train."""
+
+import json
+import os
+import socket
+import time
+
+import tensorflow as tf
+
+
+def multi_worker_strategy(timeout_seconds=300, **keywords):
+    """Returns a `MultiWorkerMirroredStrategy`, once all workers of TF_CONFIG are there.
+
+    TensorFlow's own constructor waits for its peers for an hour or for ever, not to be interrupted.
+    Here each worker first listens at its own address and calls the others until they answer.
+
+    Once training runs, TensorFlow itself notices a worker that died: its connections are reset at
+    once, or its heartbeat has been missing for 10 seconds, and all others raise an error. Start
+    all workers again then; `tfrec_models.distribute.fit` goes on from the last checkpoint.
+
+    Call it first of all: TensorFlow wants to know its cluster before any tensor is made.
+
+    Args:
+        timeout_seconds: float, how long to wait for the other workers.
+        **keywords: those of `tf.distribute.MultiWorkerMirroredStrategy`.
+
+    Raises:
+        ValueError: if TF_CONFIG is missing or wrong.
+        TimeoutError: if a worker does not answer in time.
+
+    Example:
+
+    >>> import os
+    >>> from tfrec_models.distribute import multi_worker_strategy
+    >>> os.environ["TF_CONFIG"] = '{"cluster": {"worker": ["10.0.0.1:2222"]}, "task": {}}'
+    >>> multi_worker_strategy()
+    Traceback (most recent call last):
+        ...
+    ValueError: TF_CONFIG must have a task with a type and an index, such as ...
+    >>> del os.environ["TF_CONFIG"]
+    """
+    addresses, own = workers_of(os.environ.get("TF_CONFIG"))
+    if len(addresses) > 1:
+        _wait_for_peers(addresses, own, timeout_seconds)
+    return tf.distribute.MultiWorkerMirroredStrategy(**keywords)
+
+
+def workers_of(tf_config):
+    """Returns the addresses of all workers, chief first, and which of them is this one.
+
+    Raises:
+        ValueError: if TF_CONFIG is missing or wrong.
+    """
+    example = (
+        '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+        '"task": {"type": "worker", "index": 0}}'
+    )
+    if not tf_config:
+        raise ValueError(f"TF_CONFIG is not set. Set it on each machine, for instance to {example}")
+    try:
+        config = json.loads(tf_config)
+        cluster = config["cluster"]
+        jobs = {job: list(cluster.get(job, [])) for job in ("chief", "worker")}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"TF_CONFIG must be JSON such as {example}, received {tf_config}"
+        ) from error
+    task = config.get("task") or {}
+    if "type" not in task or "index" not in task:
+        raise ValueError(
+            "TF_CONFIG must have a task with a type and an index, such as "
+            f'"task": {{"type": "worker", "index": 0}}; received {task}.'
+        )
+    job, index = task["type"], task["index"]
+    if not isinstance(index, int) or not 0 <= index < len(jobs.get(job, [])):
+        counts = {name: len(addresses) for name, addresses in jobs.items()}
+        raise ValueError(
+            f"TF_CONFIG says that this is task {index!r} of job {job!r}, but its cluster has "
+            f"{counts}. Tasks are numbered from 0."
+        )
+    addresses = [(name, number, a) for name in jobs for number, a in enumerate(jobs[name])]
+    for _, _, address in addresses:
+        host, _, port = str(address).rpartition(":")
+        if not host or not port.isdecimal():
+            raise ValueError(f"TF_CONFIG has the address {address!r}; it must be host:port.")
+    own = [entry[:2] for entry in addresses].index((job, index))
+    return [address for _, _, address in addresses], own
+
+
+def check_scope(model, variables):
+    """Raises ValueError unless the model and its optimizer were made in the scope they train in."""
+    strategy = model.distribute_strategy
+    current = tf.distribute.get_strategy() if tf.distribute.has_strategy() else strategy
+    if current is not strategy:
+        raise ValueError(
+            f"{model.name} was made outside the scope of {type(current).__name__}, so it would "
+            "train on one device. Make and compile it inside `with strategy.scope():`."
+        )
+    is_multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    if len(cluster.get("worker", [])) + len(cluster.get("chief", [])) > 1 and not is_multi_worker:
+        raise ValueError(
+            f"TF_CONFIG names several workers, but {model.name} was made outside the scope of a "
+            "MultiWorkerMirroredStrategy, so each would train by itself. Make and compile it "
+            "inside `with multi_worker_strategy().scope():`."
+        )
+    for name, variable in variables.items():
+        if not strategy.extended.variable_created_in_scope(variable):
+            raise ValueError(
+                f"Variable {name} was made outside the scope of {type(strategy).__name__}. Make "
+                "model and optimizer, and compile, inside `with strategy.scope():`."
+            )
+
+
+def check_agreement(strategy, position, directory):
+    """Raises ValueError unless all workers begin at the same position."""
+    is_multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if not is_multi_worker or not strategy.extended._in_multi_worker_mode():
+        return
+    here = [-1, -1] if position is None else [position["epoch"], position["step"]]
+    value = strategy.run(lambda: tf.constant([here], tf.int64))
+    everywhere = strategy.gather(value, axis=0).numpy().tolist()
+    if any(there != here for there in everywhere):
+        raise ValueError(
+            f"The workers found different checkpoints in {directory}: (epoch, step) is "
+            f"{everywhere} in their order, -1 for none. The directory must be one that all share."
+        )
+
+
+def _wait_for_peers(addresses, own, timeout_seconds):
+    deadline = time.monotonic() + timeout_seconds
+    missing = [address for number, address in enumerate(addresses) if number != own]
+    port = int(addresses[own].rpartition(":")[2])
+    with socket.create_server(("", port)):
+        while missing:
+            missing = [address for address in missing if not _answers(address)]
+            if missing and time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"No answer from {missing} within {timeout_seconds:g} seconds. Start all "
+                    f"workers of TF_CONFIG, {addresses}, and check that each can reach the others."
+                )
+            time.sleep(0.1 if missing else 0)
+
+
+def _answers(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
