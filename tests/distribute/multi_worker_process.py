@@ -1,0 +1,44 @@
+"""What one of two workers does for test_multi_worker.py; not a test by itself.
+
+One pair of processes does it all: starting one is most of the time.
+"""
+
+import sys
+
+import tensorflow as tf
+
+from tests.distribute import interrupted_run
+from tfrec_models import distribute
+
+
+def main(directory):
+    strategy = distribute.multi_worker_strategy(timeout_seconds=60)
+    # TensorFlow must not have made a tensor before the strategy is there.
+    import numpy as np
+
+    from tests.distribute.test_mirrored_strategy import as_form, dataset, trained
+    from tfrec_models import xla_disabled
+
+    found = {}
+    with xla_disabled():
+        for optimizer, form in PAIRS.items():
+            model = trained(as_form(form, dataset(8)), optimizer, strategy)
+            uneven = as_form(form, dataset(9))
+            found[f"{form}/predicted"] = model.predict(uneven, verbose=0)
+            found[f"{form}/loss"] = model.evaluate(uneven, verbose=0)[0]
+            for number, variable in enumerate(model.weights):
+                found[f"{optimizer}/{number}"] = variable.numpy()
+    rank = strategy.cluster_resolver.task_id
+    np.savez(f"{directory}/found_{rank}.npz", **found)
+
+    interrupted_run.train(strategy, f"{directory}/whole", f"{directory}/whole.npz")
+    # The chief dies while it saves; what happens to the other is the test.
+    kill_at_save = 3 if rank == 0 else None
+    interrupted_run.train(strategy, f"{directory}/killed", f"{directory}/lost.npz", kill_at_save)
+
+
+# Each optimizer is trained with features in another form.
+PAIRS = {"sgd": "dict", "adagrad": "kjt", "row_wise": "packed", "lazy_adam": "ids"}
+
+if __name__ == "__main__":
+    main(sys.argv[1])
