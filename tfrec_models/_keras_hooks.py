@@ -36,6 +36,11 @@ def all_layers(model):
     return list(model._flatten_layers())
 
 
+def is_made_in(model, strategy):
+    """Whether a model was made in the scope of `strategy`; Keras's own property assumes it."""
+    return model._distribute_strategy is strategy
+
+
 class StrategyTraining:
     """Mixin of models that `fit`, `evaluate` and `predict` ragged batches under a strategy.
 

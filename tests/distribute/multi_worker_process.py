@@ -5,8 +5,6 @@ One pair of processes does it all: starting one is most of the time.
 
 import sys
 
-import tensorflow as tf
-
 from tests.distribute import interrupted_run
 from tfrec_models import distribute
 

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.dlrm.test_dlrm import FEATURES, compiled, dataset, make
 from tfrec_models import KeyedJaggedTensor, _keras_hooks, xla_disabled
@@ -42,12 +43,15 @@ def _without_xla(request):
         yield
 
 
-def trained(batches, optimizer, strategy=None, epochs=10):
-    """A DLRM trained from the same start: for 20 steps on two batches."""
+def trained(batches, optimizer, strategy=None, repeats=10):
+    """A DLRM trained from the same start: for 20 steps on two batches.
+
+    In one epoch: under a strategy most of a short epoch's time is its iterator.
+    """
     keras.utils.set_random_seed(5)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = compiled(make(), OPTIMIZERS[optimizer]())
-    model.fit(batches, epochs=epochs, verbose=0)
+    model.fit(batches.repeat(repeats), verbose=0)
     return model
 
 
@@ -64,7 +68,7 @@ def test_weights_equal_one_device(optimizer, two_devices):
 def test_every_form_with_an_uneven_last_batch(form, two_devices):
     """9 examples in batches of 4 leave one replica without any: order and count are kept."""
     batches = as_form(form, dataset(9))
-    model = trained(batches, "sgd", two_devices, epochs=1)
+    model = trained(batches, "sgd", two_devices, repeats=1)
     logits = model.predict(batches, verbose=0)
     expected = np.concatenate([model(inputs).numpy() for inputs, _ in batches])
     np.testing.assert_allclose(logits, expected, atol=1e-6)
@@ -74,7 +78,7 @@ def test_every_form_with_an_uneven_last_batch(form, two_devices):
 def test_saved_under_a_strategy_loads_without(tmp_path, two_devices):
     """A model trained on two devices, reloaded on one, predicts the same and trains on."""
     batches = dataset(8)
-    model = trained(batches, "row_wise", two_devices, epochs=1)
+    model = trained(batches, "row_wise", two_devices, repeats=1)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(
@@ -93,9 +97,28 @@ def test_other_keras_versions_warn():
 def test_what_the_hooks_override_is_still_there():
     """Keras still calls the private methods the hooks replace, from where they did."""
     from keras.src.backend.tensorflow import trainer
+    from keras.src.trainers import data_adapters
 
     for method in ("_maybe_symbolic_build", "_make_function"):
         assert hasattr(trainer.TensorFlowTrainer, method)
     code = trainer.TensorFlowTrainer.fit.__wrapped__.__code__
     assert "_maybe_symbolic_build" in code.co_names
     assert "_make_function" in trainer.TensorFlowTrainer.make_train_function.__code__.co_names
+    # `distribute.fit` hands over a data adapter, and takes the train function's place for a while.
+    assert "train_function" in code.co_names
+    data = adapter_that_repeats(tf.data.Dataset.range(3))
+    assert data_adapters.get_data_adapter(data) is data
+    iterator = trainer.TFEpochIterator(x=data, distribute_strategy=tf.distribute.get_strategy())
+    assert [next(batches).numpy() for _, _, batches in iterator] == [0, 1, 2]
+
+
+def adapter_that_repeats(dataset):
+    """A data adapter whose iterators are those of `dataset`."""
+
+    class Adapter(_keras_hooks.IterableAdapter):
+        num_batches = 3
+
+        def __iter__(self):
+            return iter(dataset)
+
+    return Adapter()

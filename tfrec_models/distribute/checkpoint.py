@@ -140,6 +140,7 @@ class TrainingCheckpoint:
         try:
             return self._manager.save()
         except tf.errors.OpError as error:
+            self.delete_unfinished()
             raise OSError(
                 f"The checkpoint could not be written to {self.directory}: {error.message} "
                 f"{self._whole_ones()}"

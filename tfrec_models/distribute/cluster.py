@@ -7,6 +7,8 @@ import time
 
 import tensorflow as tf
 
+from tfrec_models._keras_hooks import is_made_in
+
 
 def multi_worker_strategy(timeout_seconds=300, **keywords):
     """Returns a `MultiWorkerMirroredStrategy`, once all workers of TF_CONFIG are there.
@@ -87,11 +89,11 @@ def workers_of(tf_config):
     return [address for _, _, address in addresses], own
 
 
-def check_scope(model, variables):
-    """Raises ValueError unless the model and its optimizer were made in the scope they train in."""
+def check_strategy(model):
+    """Raises ValueError if the model was not made in the scope it was meant to train in."""
     strategy = model.distribute_strategy
-    current = tf.distribute.get_strategy() if tf.distribute.has_strategy() else strategy
-    if current is not strategy:
+    current = tf.distribute.get_strategy()
+    if tf.distribute.has_strategy() and not is_made_in(model, current):
         raise ValueError(
             f"{model.name} was made outside the scope of {type(current).__name__}, so it would "
             "train on one device. Make and compile it inside `with strategy.scope():`."
@@ -104,6 +106,10 @@ def check_scope(model, variables):
             "MultiWorkerMirroredStrategy, so each would train by itself. Make and compile it "
             "inside `with multi_worker_strategy().scope():`."
         )
+
+
+def check_variables(strategy, variables):
+    """Raises ValueError unless all variables, the optimizer's too, were made in the scope."""
     for name, variable in variables.items():
         if not strategy.extended.variable_created_in_scope(variable):
             raise ValueError(

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
-from tfrec_models.distribute.cluster import check_agreement, check_scope
+from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData, skip
 
 
@@ -85,6 +85,7 @@ def fit(
     """
     if save_every is not None and save_every < 1:
         raise ValueError(f"save_every must be at least 1 step or None, received {save_every}.")
+    check_strategy(model)
     strategy = model.distribute_strategy
     data = EpochData(dataset, strategy, steps_per_epoch)
     _check_batch(data.first_batch, strategy.num_replicas_in_sync)
@@ -92,25 +93,22 @@ def fit(
         with strategy.scope():
             model(keras.utils.unpack_x_y_sample_weight(data.first_batch)[0])
     variables = training_variables(model)
-    check_scope(model, variables)
+    check_variables(strategy, variables)
     checkpoint = TrainingCheckpoint(variables, checkpoint_directory, max_to_keep)
     position = checkpoint.restore()
     check_agreement(strategy, position, checkpoint_directory)
+    if position is not None:
+        _check_data(position, data, checkpoint_directory)
+    is_chief = strategy.extended.should_checkpoint
+    if is_chief:
+        checkpoint.delete_unfinished()
     if position is None:
         position = {"epoch": 0, "step": 0, "stopped": False, "data": data.fingerprint()}
-        save_now = True
-    else:
-        _check_data(position, data, checkpoint_directory)
-        save_now = False
-    saver = None
-    if strategy.extended.should_checkpoint:
-        checkpoint.delete_unfinished()
-        saver = checkpoint
-        if save_now:
+        if is_chief:
             # Weights that were not drawn from a seed are kept too, and a directory that cannot be
             # written is found out before the first step.
             checkpoint.save(position)
-    resume = _Resume(data, position, saver, save_every)
+    resume = _Resume(data, position, checkpoint, save_every if is_chief else None, is_chief)
     try:
         return model.fit(
             data,
@@ -133,42 +131,49 @@ class _Resume(keras.callbacks.Callback):
     The last of all callbacks, so that it saves what the others have done.
     """
 
-    def __init__(self, data, position, checkpoint, save_every):
+    def __init__(self, data, position, checkpoint, save_every, is_chief):
         super().__init__()
         self._data = data
         self._position = position
         self._checkpoint = checkpoint
         self._save_every = save_every
+        self._is_chief = is_chief
         self._epoch = None
-        self._passed_by = None
+        self._pass_by = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._data.begin(epoch)
         if epoch == self._position["epoch"] and self._position["step"]:
-            self._passed_by = _PassBy(self.model, self._position["step"])
+            self._pass_by = _PassBy(self.model, self._position["step"])
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._passed_by is not None:
-            if not self._passed_by.is_over:
-                return
-            if batch < self._position["step"]:
-                self._passed_by = None
-                return
+        if self._pass_by is not None:
+            if self._pass_by.left == 0:
+                self._pass_by = None
+                # What other callbacks did to the rate in this epoch was done before the checkpoint
+                # already.
+                self._checkpoint.restore()
+            return
         before = batch + 1 - self.model.steps_per_execution
         if self._save_every and (batch + 1) // self._save_every > before // self._save_every:
             self._save(self._epoch, batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._pass_by is not None:
+            raise ValueError(
+                f"The epoch ended {self._pass_by.left} batches before the step at which the run "
+                "was interrupted. Give fit the dataset that it was given before."
+            )
         self._save(epoch + 1, 0)
 
     def end(self):
         """Gives the model back as it was, whatever happened."""
-        if self._passed_by is not None:
-            self._passed_by.end()
+        if self._pass_by is not None:
+            self._pass_by.end()
 
     def _save(self, epoch, step):
-        if self._checkpoint is not None:
+        if self._is_chief:
             stopped = bool(self.model.stop_training)
             position = {**self._position, "epoch": epoch, "step": step, "stopped": stopped}
             self._checkpoint.save(position)
@@ -178,9 +183,9 @@ class _PassBy:
     """Stands in for the model's train function, and reads batches without training on them."""
 
     def __init__(self, model, steps):
+        self.left = steps
         self._model = model
         self._train_function = model.train_function
-        self._left = steps
         if steps % model.steps_per_execution:
             raise ValueError(
                 f"The run was saved after step {steps} of an epoch, which is no multiple of "
@@ -188,15 +193,11 @@ class _PassBy:
             )
         model.train_function = self
 
-    @property
-    def is_over(self):
-        return self._left == 0
-
     def __call__(self, iterator):
         steps = self._model.steps_per_execution
         skip(iterator, steps)
-        self._left -= steps
-        if self.is_over:
+        self.left -= steps
+        if self.left == 0:
             self.end()
         return {}
 
