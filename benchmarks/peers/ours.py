@@ -1,0 +1,151 @@
+"""tfrec_models through its public API."""
+
+import tempfile
+import time
+
+from peers import workload as w
+
+REQUIRES = (("tensorflow", "keras", "tfrec_models"), "pip install .")
+MODELS = w.MODELS
+FORWARD = "saved_model"
+
+
+def make(workload, variant):
+    import keras
+    import tensorflow as tf
+
+    from peers import tensorflow_jobs as jobs
+    from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig
+    from tfrec_models.deepfm import SimpleDeepFMNN
+    from tfrec_models.dlrm import DLRM, DLRM_DCN
+    from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad
+    from tfrec_models.serving import RequestWriter, export
+
+    jobs.set_threads(workload)
+    keras.utils.set_random_seed(0)
+    collection = EmbeddingBagCollection(
+        [
+            EmbeddingBagConfig(workload.rows, w.DIM, f"t_{name}", feature_names=[name])
+            for name in workload.names
+        ]
+    )
+    if workload.model == "dlrm":
+        model = DLRM(collection, w.DENSE, w.DENSE_ARCH, w.OVER_ARCH)
+    elif workload.model == "dlrm_dcn":
+        sizes = w.DENSE, w.DENSE_ARCH, w.OVER_ARCH, w.DCN_LAYERS, w.DCN_RANK
+        model = DLRM_DCN(collection, *sizes)
+    else:
+        model = SimpleDeepFMNN(w.DENSE, collection, w.HIDDEN, w.DEEP_FM)
+    model.compile(
+        CompositeOptimizer(
+            RowWiseAdagrad(w.TABLE_RATE, epsilon=w.EPSILON), keras.optimizers.SGD(w.DENSE_RATE)
+        ),
+        keras.losses.BinaryCrossentropy(from_logits=model.gives_logits),
+    )
+    batches = workload.batches()
+
+    def features(dense, values):
+        return {"dense_features": dense, "sparse_features": packed(values, workload)}
+
+    def elements():
+        flat = jobs.as_dataset(
+            [(tf.constant(b.dense), flat_ids(b), tf.constant(b.labels)) for b in batches]
+        )
+        return flat.map(lambda dense, ids, labels: (features(dense, ids), labels))
+
+    def inputs():
+        return [features(tf.constant(b.dense), flat_ids(b)) for b in batches]
+
+    def fit():
+        return jobs.fit_job(model, elements())
+
+    def bare_loop():
+        """The step that `fit` runs, in a loop over a dataset and nothing else."""
+        step = tf.function(model.train_step)
+        dataset = elements().cache().repeat().prefetch(2)
+
+        def run(steps):
+            start = time.perf_counter()
+            for batch in dataset.take(steps):
+                logs = step(batch)
+            logs["loss"].numpy()
+            return [(time.perf_counter() - start) / steps]
+
+        return run
+
+    def dense_half():
+        """A DLRM step without lookups and without updates: embeddings come in as a tensor."""
+        variables = [
+            v for layer in (model.dense_arch, model.over_arch) for v in layer.trainable_variables
+        ]
+        pooled = tf.random.normal((workload.batch, workload.features, w.DIM), stddev=0.01)
+
+        @tf.function
+        def step(dense, labels):
+            with tf.GradientTape() as tape:
+                tape.watch(pooled)
+                hidden = model.inter_arch(model.dense_arch(dense), pooled)
+                loss = model.compute_loss(y=labels, y_pred=model.over_arch(hidden))
+            return loss, tape.gradient(loss, [pooled, *(v.value for v in variables)])
+
+        tensors = [(tf.constant(b.dense), tf.constant(b.labels)) for b in batches]
+        return jobs.call_job(lambda batch: step(*batch)[0], tensors)
+
+    def saved_model():
+        with tempfile.TemporaryDirectory() as folder:
+            path = export(model, folder)
+            loaded = tf.saved_model.load(str(path))
+            writer = RequestWriter(path)
+        rank = loaded.signatures["serving_default"]
+        requests = [
+            {name: tf.constant(array) for name, array in writer.inputs(batch).items()}
+            for batch in inputs()
+        ]
+        # The signature lives as long as what it was loaded with.
+        return jobs.call_job(lambda batch, _keep=loaded: rank(**batch)["logits"], requests)
+
+    def predict():
+        return jobs.call_job(model.predict_on_batch, inputs())
+
+    def sgemm():
+        left, right = tf.random.normal((2048, 512)), tf.random.normal((512, 512))
+        product = tf.function(lambda: tf.matmul(left, right))
+        return jobs.call_job(lambda _: product(), batches)
+
+    settings = {
+        "versions": f"tensorflow {tf.__version__}, keras {keras.__version__}",
+        "tables": f"row-wise Adagrad, rate {w.TABLE_RATE}, epsilon {w.EPSILON}",
+        "dense": f"SGD, rate {w.DENSE_RATE}",
+        "sparse input": "ids (B, F)" if workload.bag == "1" else "packed ragged (B, F, None)",
+        "training": "model.fit over a tf.data of batches held in memory, verbose=0, no metrics",
+        "kernels": variant,
+    }
+    return settings, {
+        "train": fit,
+        "bare_loop": bare_loop,
+        "dense_half": dense_half,
+        "saved_model": saved_model,
+        "predict_on_batch": predict,
+        "sgemm": sgemm,
+    }
+
+
+def flat_ids(batch):
+    """All ids of a batch, example by example."""
+    import numpy as np
+
+    return np.concatenate(batch.ids, axis=1).reshape(-1)
+
+
+def packed(values, workload):
+    """The library's fast form: ids (B, F) for bags of one, else ragged (B, F, None)."""
+    import numpy as np
+    import tensorflow as tf
+
+    if workload.bag == "1":
+        return tf.reshape(values, (workload.batch, workload.features))
+    splits = np.concatenate([[0], np.cumsum(np.tile(workload.bags, workload.batch))])
+    bags = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+    return tf.RaggedTensor.from_uniform_row_length(
+        bags, tf.constant(workload.features, tf.int64), validate=False
+    )
