@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfrec_models.layers.embedding_configs import PoolingType
 from tfrec_models.layers.id_policy import DROPPED, apply_id_policies
 from tfrec_models.layers.table_rows import VariableRows
+from tfrec_models.native.lookup import pool_rows, serves_training
 from tfrec_models.sparse.features import SingleIds
 
 _COMBINERS = {PoolingType.SUM: "sum", PoolingType.MEAN: "mean"}
@@ -143,6 +144,16 @@ def _pool_bags(table, stack, bags):
     shifted = ids + rows(stack.column_first_rows, stack.index_dtype)
     if any(table.id_policy == "drop" for table in stack.tables):
         shifted = tf.where(ids == DROPPED, ids, shifted)
+    if isinstance(table, VariableRows) and serves_training(table.variable):
+        pooled = pool_rows(
+            table.variable,
+            shifted,
+            bags.row_splits,
+            bags.weights,
+            mean=stack.pooling is PoolingType.MEAN,
+            num_features=1 if bags.by_example else columns,
+        )
+        return tf.reshape(pooled, [-1, columns, stack.embedding_dim])
     weights = bags.weights
     # RaggedFillEmptyRows, inside, fails on no bags at all: an empty one stands in.
     num_rows = tf.maximum(num_bags, 1)

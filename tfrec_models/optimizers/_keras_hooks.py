@@ -5,7 +5,7 @@ Tested on Keras 3.12.4 and 3.15.1.
 
 import keras
 
-from tfrec_models.optimizers._sparse_rows import MergedRows
+from tfrec_models.sparse.merged_rows import MergedRows
 
 
 def native(variable):
