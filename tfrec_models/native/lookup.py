@@ -41,6 +41,32 @@ def serves_training(variable):
     return could_possibly_record() and serves(variable)
 
 
+def settle_ids(ids, row_splits, dtype, by_example, num_ids, first_rows, policies):
+    """Applies id policies and shifts ids to their table's rows, all in one pass.
+
+    Args:
+        ids: int32 or int64 tensor (n,).
+        row_splits: int64 tensor (bags + 1,).
+        dtype: that of the rows.
+        by_example: bool, whether the bags come example by example or feature by feature.
+        num_ids, first_rows, policies: lists with an int for each feature: how many ids its table
+            has, where the table begins, and which of `ID_POLICIES` it has.
+
+    Returns:
+        The rows, -1 where an id is dropped, and the position of the first id that its table
+        refuses, or -1.
+    """
+    return kernels().tfrec_settle_ids(
+        ids=ids,
+        row_splits=row_splits,
+        Row=dtype,
+        by_example=by_example,
+        num_ids=num_ids,
+        first_rows=first_rows,
+        policies=policies,
+    )
+
+
 def pool_rows(variable, rows, row_splits, weights=None, mean=False, num_features=1):
     """Looks up rows and pools them.
 
