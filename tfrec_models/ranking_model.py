@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec_models._keras_hooks import StrategyTraining
 from tfrec_models.layers._arguments import check_positive
-from tfrec_models.layers.xla import xla_disabled
+from tfrec_models.layers.stock_ops import stock_ops
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 from tfrec_models.sparse._checks import checked
 
@@ -98,9 +98,9 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
         )
 
     def predict_step(self, data):
-        # XLA sums in another order, and an export has none: without it here, what a server answers
-        # equals what `predict` gave to the last bit.
-        with xla_disabled():
+        # XLA and native kernels sum in another order, and an export has neither: without them here,
+        # what a server answers equals what `predict` gave to the last bit.
+        with stock_ops():
             return super().predict_step(data)
 
     def compute_output_spec(self, dense_features, sparse_features=None, training=None):

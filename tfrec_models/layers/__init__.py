@@ -16,6 +16,7 @@ from tfrec_models.layers.embedding_configs import (
 )
 from tfrec_models.layers.mixture_crossnet import LowRankMixtureCrossNet
 from tfrec_models.layers.mlp import MLP, Perceptron
+from tfrec_models.layers.stock_ops import stock_ops
 from tfrec_models.layers.xla import is_xla_enabled, set_xla_enabled, xla_disabled
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "VectorCrossNet",
     "is_xla_enabled",
     "set_xla_enabled",
+    "stock_ops",
     "xla_disabled",
 ]

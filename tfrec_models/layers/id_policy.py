@@ -58,28 +58,38 @@ _MOVES = {
 def _refuse_unless(fine, ids, settled, columns, tables, locate):
     """Passes `settled` on where every id is fine.
 
-    The message is made in the branch that fails, so the common case pays for one comparison. XLA,
-    which drops assertions in silence, cannot compile the branch's string operations: a lookup with
-    the "error" policy inside jit_compile=True fails loudly instead of clamping.
+    XLA, which drops assertions in silence, cannot compile the branch's string operations: a lookup
+    with the "error" policy inside jit_compile=True fails loudly instead of clamping.
     """
 
     def refuse():
         position = tf.argmax(tf.reshape(~fine, [-1]), output_type=tf.int64)
-        example, column = locate(position)
-        message = tf.strings.format(
-            "Feature {}: id {} in example {} is outside table {}, whose ids run from 0 to {}. "
-            "Correct the data, or give the table an id_policy ('clip', 'hash', 'oov' or 'drop').",
-            [
-                tf.gather(tf.constant(columns), column),
-                tf.reshape(ids, [-1])[position],
-                example,
-                tf.gather(tf.constant([table.name for table in tables]), column),
-                tf.gather(
-                    tf.constant([table.num_embeddings - 1 for table in tables], tf.int64), column
-                ),
-            ],
-        )
-        with tf.control_dependencies([tf.debugging.Assert(False, [message], summarize=1)]):
-            return tf.identity(settled)
+        return refuse_id(position, ids, settled, columns, tables, locate)
 
     return tf.cond(tf.reduce_all(fine), lambda: settled, refuse)
+
+
+def refuse_id(position, ids, settled, columns, tables, locate):
+    """Raises for the id at one position; for the branch that fails, where the message is made.
+
+    Args:
+        position: int64 tensor, in the flattened `ids`.
+        settled: what the other branch returns.
+        ids, columns, tables, locate: as in `apply_id_policies`.
+    """
+    example, column = locate(position)
+    message = tf.strings.format(
+        "Feature {}: id {} in example {} is outside table {}, whose ids run from 0 to {}. "
+        "Correct the data, or give the table an id_policy ('clip', 'hash', 'oov' or 'drop').",
+        [
+            tf.gather(tf.constant(columns), column),
+            tf.reshape(ids, [-1])[position],
+            example,
+            tf.gather(tf.constant([table.name for table in tables]), column),
+            tf.gather(
+                tf.constant([table.num_embeddings - 1 for table in tables], tf.int64), column
+            ),
+        ],
+    )
+    with tf.control_dependencies([tf.debugging.Assert(False, [message], summarize=1)]):
+        return tf.identity(settled)

@@ -3,8 +3,9 @@
 import tensorflow as tf
 
 from tfrec_models.layers.embedding_configs import PoolingType
-from tfrec_models.layers.id_policy import DROPPED, apply_id_policies
+from tfrec_models.layers.id_policy import DROPPED, ID_POLICIES, apply_id_policies, refuse_id
 from tfrec_models.layers.table_rows import VariableRows
+from tfrec_models.native.lookup import pool_rows, serves_training, settle_ids
 from tfrec_models.sparse.features import SingleIds
 
 _COMBINERS = {PoolingType.SUM: "sum", PoolingType.MEAN: "mean"}
@@ -24,6 +25,8 @@ def pooled_lookup(variable, stack, bags):
     table = _rows_of(variable, stack)
     if isinstance(bags, SingleIds):
         return _gather_single(table, stack, bags)
+    if isinstance(table, VariableRows) and serves_training(variable):
+        return _pool_natively(variable, stack, bags)
     return _pool_bags(table, stack, bags)
 
 
@@ -160,6 +163,43 @@ def _pool_bags(table, stack, bags):
         return tf.reshape(pooled, [-1, columns, stack.embedding_dim])
     by_column = tf.reshape(pooled, [columns, batch_size, stack.embedding_dim])
     return tf.transpose(by_column, [1, 0, 2])
+
+
+def _pool_natively(variable, stack, bags):
+    columns, tables = len(stack.columns), stack.column_tables
+    row_splits = tf.cast(bags.row_splits, tf.int64)
+
+    def locate(position):
+        bag = tf.reduce_sum(tf.cast(row_splits <= position, tf.int64)) - 1
+        if bags.by_example:
+            return bag // columns, bag % columns
+        batch_size = (tf.size(row_splits, tf.int64) - 1) // columns
+        return bag % batch_size, bag // batch_size
+
+    rows, refused = settle_ids(
+        bags.ids,
+        row_splits,
+        stack.index_dtype,
+        by_example=bags.by_example,
+        num_ids=[table.num_embeddings for table in tables],
+        first_rows=stack.column_first_rows,
+        policies=[ID_POLICIES.index(table.id_policy) for table in tables],
+    )
+    if any(table.id_policy == "error" for table in tables):
+        rows = tf.cond(
+            refused < 0,
+            lambda: rows,
+            lambda: refuse_id(refused, bags.ids, rows, stack.feature_names, tables, locate),
+        )
+    pooled = pool_rows(
+        variable,
+        rows,
+        row_splits,
+        bags.weights,
+        mean=stack.pooling is PoolingType.MEAN,
+        num_features=1 if bags.by_example else columns,
+    )
+    return tf.reshape(pooled, [-1, columns, stack.embedding_dim])
 
 
 def _settle(stack, ids, rows, locate):

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._keras_hooks import OptimizerHooks
+from tfrec_models.native.lookup import serves
+from tfrec_models.native.update import update_rows
 from tfrec_models.optimizers._checks import (
     check_count,
     check_gradients,
@@ -19,6 +21,11 @@ def working_dtype(variable):
     """The type of a variable's slots and arithmetic: at least float32."""
     dtype = keras.backend.standardize_dtype(variable.dtype)
     return "float32" if dtype in ("bfloat16", "float16") else dtype
+
+
+def _owner(cls, name):
+    """The class that a method comes from."""
+    return next(base for base in cls.__mro__ if name in vars(base))
 
 
 class RowOptimizer(OptimizerHooks):
@@ -57,6 +64,14 @@ class RowOptimizer(OptimizerHooks):
             The new weights and the list of new slots.
         """
         raise NotImplementedError
+
+    def native_rule(self, learning_rate):
+        """What the native kernel for `rule` takes, or None where there is none.
+
+        Returns:
+            The kernel's name of the rule, its constants and the learning rate it is given.
+        """
+        return None
 
     def build(self, variables):
         if self.built:
@@ -132,8 +147,23 @@ class RowOptimizer(OptimizerHooks):
 
     def update_sparse(self, gradient, variable, learning_rate):
         """Applies a sparse gradient with repeats: the one place that merges, then updates."""
+        native_rule = self._native_rule(variable, learning_rate)
+        if native_rule is not None:
+            slots = [slot.value for slot in self._slots[self.variable_index(variable)]]
+            update_rows(variable, slots, gradient, *native_rule)
+            return
         merged = merge_rows(gradient, variable.shape[0], working_dtype(variable))
         self.update_rows(merged.indices, merged.values, variable, learning_rate)
+
+    def _native_rule(self, variable, learning_rate):
+        """The native rule where it does all that is asked for, else None."""
+        if self.use_ema or self.has_weight_decay(variable) or not serves(variable):
+            return None
+        # A subclass may have changed the formula without knowing of a second one.
+        owner = {name: _owner(type(self), name) for name in ("rule", "native_rule")}
+        if owner["rule"] is not owner["native_rule"]:
+            return None
+        return self.native_rule(learning_rate)
 
     def update_rows(self, rows, gradient, variable, learning_rate):
         """Updates distinct rows of a variable.

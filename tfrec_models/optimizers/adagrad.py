@@ -76,3 +76,6 @@ class Adagrad(RowOptimizer, keras.optimizers.Adagrad):
         accumulator += tf.square(gradient)
         step = learning_rate * gradient / (tf.sqrt(accumulator) + self.epsilon)
         return weights - step, [accumulator]
+
+    def native_rule(self, learning_rate):
+        return "adagrad", [self.epsilon], learning_rate

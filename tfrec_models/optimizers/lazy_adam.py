@@ -86,6 +86,11 @@ class LazyAdam(RowOptimizer, keras.optimizers.Adam):
         step = rate * first / (tf.sqrt(denominator) + self.epsilon)
         return weights - step, [first, second, *largest]
 
+    def native_rule(self, learning_rate):
+        settings = [1 - self.beta_1, 1 - self.beta_2, self.epsilon]
+        rate = tf.cast(learning_rate, tf.float32) * tf.cast(self._bias_correction(), tf.float32)
+        return "amsgrad" if self.amsgrad else "lazy_adam", settings, rate
+
     def _bias_correction(self):
         # In float64: near t = 1 the difference 1 - beta_2 ** t keeps few digits of float32.
         t = tf.cast(self.iterations + 1, tf.float64)

@@ -90,6 +90,9 @@ class RowWiseAdagrad(RowOptimizer, keras.optimizers.Optimizer):
             root = tf.expand_dims(root, axis)
         return weights - learning_rate * gradient / (root + self.epsilon), [accumulator]
 
+    def native_rule(self, learning_rate):
+        return "row_wise_adagrad", [self.epsilon], learning_rate
+
     def get_config(self):
         return {
             **super().get_config(),

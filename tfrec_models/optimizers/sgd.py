@@ -66,3 +66,8 @@ class SGD(RowOptimizer, keras.optimizers.SGD):
         if self.nesterov:
             return weights + self.momentum * velocity - step, [velocity]
         return weights + velocity, [velocity]
+
+    def native_rule(self, learning_rate):
+        if not self.momentum:
+            return "sgd", [], learning_rate
+        return "nesterov" if self.nesterov else "momentum", [self.momentum], learning_rate

@@ -1,0 +1,181 @@
+// Applies an optimizer's rule to the rows of a table that a batch touches.
+
+#include "op_inputs.h"
+#include "row_gradients_input.h"
+#include "row_rules.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "update_rows.h"
+
+namespace tfrec {
+
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+
+REGISTER_OP("TfrecUpdateRows")
+    .Input("table: resource")
+    .Input("slots: num_slots * resource")
+    .Input("rows: Row")
+    .Input("starts: num_starts * int32")
+    .Input("places: num_starts * int32")
+    .Input("scales: num_scales * float")
+    .Input("upstream: G")
+    .Input("learning_rate: float")
+    .Attr("T: {float, bfloat16}")
+    .Attr("G: {float, bfloat16}")
+    .Attr("Row: {int32, int64}")
+    .Attr("num_slots: int >= 0")
+    .Attr("num_starts: int >= 0")
+    .Attr("num_scales: int >= 0")
+    .Attr(
+        "rule: {'sgd', 'momentum', 'nesterov', 'adagrad', 'row_wise_adagrad', 'lazy_adam', "
+        "'amsgrad'}")
+    .Attr("settings: list(float)")
+    .SetIsStateful()
+    .SetShapeFn(tensorflow::shape_inference::NoOutputs)
+    .Doc(R"(
+Updates distinct rows of a table and of an optimizer's slots, in place.
+
+slots: (num_rows, dim) float32, for 'row_wise_adagrad' (num_rows,).
+rows: (n,), distinct.
+starts, places, scales: as TfrecTransposeBags gives them; without them each row's gradient is one
+  row of `upstream`.
+settings: the rule's constants, in the order that row_rules.h says.
+)");
+
+template <typename T, typename Row>
+class UpdateRowsOp : public OpKernel {
+ public:
+  explicit UpdateRowsOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    std::string rule;
+    int num_slots;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("rule", &rule));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("settings", &settings_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("num_slots", &num_slots));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("G", &gradient_dtype_));
+    bool fits = false;
+    auto use = [&](auto of) {
+      using Rule = decltype(of);
+      fits = num_slots == Rule::kSlots && settings_.size() == Rule::kSettings;
+      slot_rank_ = Rule::kOneNumberARow ? 1 : 2;
+      if (gradient_dtype_ == tensorflow::DT_FLOAT) {
+        update_ = &UpdateRowsOp::Update<Rule, float>;
+      } else {
+        update_ = &UpdateRowsOp::Update<Rule, tensorflow::bfloat16>;
+      }
+    };
+    if (rule == "sgd") use(Sgd());
+    if (rule == "momentum") use(Momentum<false>());
+    if (rule == "nesterov") use(Momentum<true>());
+    if (rule == "adagrad") use(Adagrad());
+    if (rule == "row_wise_adagrad") use(RowWiseAdagrad());
+    if (rule == "lazy_adam") use(LazyAdam<false>());
+    if (rule == "amsgrad") use(LazyAdam<true>());
+    OP_REQUIRES(ctx, fits, absl::InvalidArgumentError("Wrong number of slots or settings."));
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    OpInputList slots;
+    const Tensor* rows;
+    OP_REQUIRES_OK(ctx, ctx->input_list("slots", &slots));
+    OP_REQUIRES_OK(ctx, ctx->input("rows", &rows));
+    // The table, then the slots: the order of the inputs.
+    std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> variables(1 + slots.size());
+    for (size_t i = 0; i < variables.size(); ++i) {
+      OP_REQUIRES_OK(ctx, LookupVariable(ctx, i, &variables[i]));
+    }
+    WriteLocks locks(variables);
+    Target<T> target = {};
+    OP_REQUIRES_OK(ctx, Open(ctx, variables, &target));
+    const int64_t num_table_rows = variables[0]->tensor()->dim_size(0);
+    OP_REQUIRES_OK(ctx, CheckRows(*rows, num_table_rows));
+    const Tensor* learning_rate;
+    OP_REQUIRES_OK(ctx, ctx->input("learning_rate", &learning_rate));
+    OP_REQUIRES(ctx, learning_rate->NumElements() == 1,
+                absl::InvalidArgumentError("learning_rate must be a scalar."));
+    const Step step = {learning_rate->flat<float>()(0), settings_.data()};
+    OP_REQUIRES_OK(ctx, (this->*update_)(ctx, target, *rows, step));
+  }
+
+ private:
+  absl::Status Open(OpKernelContext* ctx,
+                    const std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>>& variables,
+                    Target<T>* target) {
+    const Tensor& table = *variables[0]->tensor();
+    TF_RETURN_IF_ERROR(CheckVariable(table, tensorflow::DataTypeToEnum<T>::value, 2));
+    for (size_t i = 1; i < variables.size(); ++i) {
+      const Tensor& slot = *variables[i]->tensor();
+      TF_RETURN_IF_ERROR(CheckVariable(slot, tensorflow::DT_FLOAT, slot_rank_));
+      if (slot.dim_size(0) != table.dim_size(0) ||
+          (slot_rank_ == 2 && slot.dim_size(1) != table.dim_size(1))) {
+        return absl::InvalidArgumentError("A slot must have the shape of its table.");
+      }
+    }
+    for (const auto& variable : variables) TF_RETURN_IF_ERROR(OwnMemory(ctx, variable.get()));
+    target->table = variables[0]->tensor()->template flat<T>().data();
+    target->dim = variables[0]->tensor()->dim_size(1);
+    for (size_t i = 1; i < variables.size(); ++i) {
+      target->slots[i - 1] = variables[i]->tensor()->template flat<float>().data();
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status CheckRows(const Tensor& rows, int64_t num_table_rows) {
+    const auto flat = rows.flat<Row>();
+    bool inside = true;
+    for (int64_t k = 0; k < flat.size(); ++k) inside &= flat(k) >= 0 && flat(k) < num_table_rows;
+    return inside ? absl::OkStatus() : RowOutsideTable(num_table_rows);
+  }
+
+  template <typename Rule, typename G>
+  absl::Status Update(OpKernelContext* ctx, const Target<T>& target, const Tensor& rows,
+                      const Step& step) {
+    OpInputList starts, places, scales;
+    const Tensor* upstream;
+    TF_RETURN_IF_ERROR(ctx->input_list("starts", &starts));
+    TF_RETURN_IF_ERROR(ctx->input_list("places", &places));
+    TF_RETURN_IF_ERROR(ctx->input_list("scales", &scales));
+    TF_RETURN_IF_ERROR(ctx->input("upstream", &upstream));
+    RowGradients<G> gradients;
+    int64_t num_rows;
+    TF_RETURN_IF_ERROR(ReadRowGradients(*upstream, starts.size() ? &starts[0] : nullptr,
+                                        places.size() ? &places[0] : nullptr,
+                                        scales.size() ? &scales[0] : nullptr, &gradients,
+                                        &num_rows));
+    if (num_rows != rows.NumElements() || gradients.dim != target.dim) {
+      return absl::InvalidArgumentError("The gradient must have a row for each row updated.");
+    }
+    const Row* numbers = rows.flat<Row>().data();
+    const int64_t occurrences = places.size() ? places[0].NumElements() : num_rows;
+    const int64_t cost =
+        (target.dim / 2 + 50) * (1 + occurrences / std::max<int64_t>(num_rows, 1));
+    ParallelForOf(ctx)(num_rows, cost, [&](int64_t first, int64_t last) {
+      UpdateRows<Rule>(target, numbers, gradients, step, first, last);
+    });
+    return absl::OkStatus();
+  }
+
+  std::vector<float> settings_;
+  tensorflow::DataType gradient_dtype_;
+  int slot_rank_;
+  absl::Status (UpdateRowsOp::*update_)(OpKernelContext*, const Target<T>&, const Tensor&,
+                                        const Step&);
+};
+
+#define REGISTER(T, Row)                                      \
+  REGISTER_KERNEL_BUILDER(Name("TfrecUpdateRows")             \
+                              .Device(tensorflow::DEVICE_CPU) \
+                              .TypeConstraint<T>("T")         \
+                              .TypeConstraint<Row>("Row"),    \
+                          UpdateRowsOp<T, Row>)
+
+REGISTER(float, int32_t);
+REGISTER(float, int64_t);
+REGISTER(tensorflow::bfloat16, int32_t);
+REGISTER(tensorflow::bfloat16, int64_t);
+#undef REGISTER
+
+}  // namespace tfrec

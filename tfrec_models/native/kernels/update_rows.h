@@ -1,0 +1,52 @@
+// One pass over the rows that a batch touches: sums each row's gradient and applies a rule.
+#ifndef TFREC_MODELS_NATIVE_UPDATE_ROWS_H_
+#define TFREC_MODELS_NATIVE_UPDATE_ROWS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "parallel.h"
+#include "row_rules.h"
+#include "sum_rows.h"
+
+namespace tfrec {
+
+// A table and the optimizer's slots of it.
+template <typename T>
+struct Target {
+  T* table;
+  float* slots[kMostSlots];
+  int64_t dim;
+};
+
+// Updates the rows [first, last) of `rows`, which are distinct: each belongs to one thread.
+template <typename Rule, typename T, typename G, typename Row>
+void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>& gradients,
+                const Step& step, int64_t first, int64_t last) {
+  // Rows of a large table are each in another page of memory, and so are those of its slots:
+  // they are asked for some rows ahead, all at once.
+  constexpr int64_t kAhead = 6;
+  const int64_t dim = target.dim, slot_dim = Rule::kOneNumberARow ? 1 : dim;
+  std::vector<float> buffer(dim);
+  auto prefetch = [&](int64_t k) {
+    const int64_t row = rows[k];
+    PrefetchRow<true>(target.table + row * dim, dim * sizeof(T));
+    for (int s = 0; s < Rule::kSlots; ++s) {
+      PrefetchRow<true>(target.slots[s] + row * slot_dim, slot_dim * sizeof(float));
+    }
+    gradients.Prefetch(k);
+  };
+  for (int64_t k = first; k < std::min(first + kAhead, last); ++k) prefetch(k);
+  for (int64_t k = first; k < last; ++k) {
+    if (k + kAhead < last) prefetch(k + kAhead);
+    const int64_t row = rows[k];
+    float* slots[kMostSlots] = {};
+    for (int s = 0; s < Rule::kSlots; ++s) slots[s] = target.slots[s] + row * slot_dim;
+    const float* gradient = gradients.Sum(k, buffer.data());
+    Rule::template Apply<T>(step, gradient, dim, target.table + row * dim, slots);
+  }
+}
+
+}  // namespace tfrec
+
+#endif  // TFREC_MODELS_NATIVE_UPDATE_ROWS_H_

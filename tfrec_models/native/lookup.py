@@ -1,0 +1,131 @@
+"""Pooled lookups in one operation, and their gradients."""
+
+import tensorflow as tf
+
+from tfrec_models.native._tensorflow_hooks import (
+    could_possibly_record,
+    in_xla,
+    register_read_only_resource_op,
+    variable_accessed,
+)
+from tfrec_models.native.bag_gradient import BagGradient, transpose_bags
+from tfrec_models.native.library import is_native_available, kernels
+
+DTYPES = (tf.float32, tf.bfloat16)
+
+# They run at once with other reads, and where nobody uses them they do not run.
+register_read_only_resource_op("TfrecPooledLookup")
+register_read_only_resource_op("TfrecWeightGradients")
+
+
+def serves(variable):
+    """Whether the kernels can work on a variable, here and now.
+
+    They do on matrices of float32 or bfloat16 on this machine's CPUs, outside XLA. A sharded
+    variable, a variable of another process, float16, float64 and devices other than CPUs are left
+    to TensorFlow's own operations.
+    """
+    if not hasattr(variable, "handle") or variable.shape.rank != 2 or variable.dtype not in DTYPES:
+        return False
+    if isinstance(variable, tf.distribute.DistributedValues) and _in_cross_replica_context():
+        return False
+    return _is_on_local_cpu(variable.device) and not in_xla() and is_native_available()
+
+
+def serves_training(variable):
+    """Whether the kernels can look up rows of a variable, and a gradient tape is watching.
+
+    Without a tape nothing is being trained: predictions, and whatever way a user takes to save a
+    function, use TensorFlow's own operations.
+    """
+    return could_possibly_record() and serves(variable)
+
+
+def settle_ids(ids, row_splits, dtype, by_example, num_ids, first_rows, policies):
+    """Applies id policies and shifts ids to their table's rows, all in one pass.
+
+    Args:
+        ids: int32 or int64 tensor (n,).
+        row_splits: int64 tensor (bags + 1,).
+        dtype: that of the rows.
+        by_example: bool, whether the bags come example by example or feature by feature.
+        num_ids, first_rows, policies: lists with an int for each feature: how many ids its table
+            has, where the table begins, and which of `ID_POLICIES` it has.
+
+    Returns:
+        The rows, -1 where an id is dropped, and the position of the first id that its table
+        refuses, or -1.
+    """
+    return kernels().tfrec_settle_ids(
+        ids=ids,
+        row_splits=row_splits,
+        Row=dtype,
+        by_example=by_example,
+        num_ids=num_ids,
+        first_rows=first_rows,
+        policies=policies,
+    )
+
+
+def pool_rows(variable, rows, row_splits, weights=None, mean=False, num_features=1):
+    """Looks up rows and pools them.
+
+    Args:
+        variable: `tf.Variable` (num_rows, dim) that the kernels serve.
+        rows: int32 or int64 tensor (n,); negative ones are left out of their bag.
+        row_splits: int tensor (bags + 1,).
+        weights: tensor (n,) or None.
+        mean: bool, whether a bag's sum is divided by the number of its rows.
+        num_features: int; if not 1, bags come feature by feature and go out example by example.
+
+    Returns:
+        Tensor (bags, dim) in the type of the variable.
+
+    Raises:
+        tf.errors.InvalidArgumentError: on rows outside the table and splits that do not fit.
+    """
+    variable_accessed(variable)
+    if weights is not None:
+        # Rounded as TensorFlow's lookup has them.
+        weights = tf.cast(tf.cast(weights, variable.dtype), tf.float32)
+    return kernels().tfrec_pooled_lookup(
+        table=variable.handle,
+        rows=rows,
+        row_splits=[tf.cast(row_splits, tf.int64)],
+        weights=[] if weights is None else [weights],
+        T=variable.dtype,
+        num_features=num_features,
+        mean=mean,
+    )
+
+
+@tf.RegisterGradient("TfrecPooledLookup")
+def _pooled_lookup_gradient(op, upstream):
+    num_splits, num_features = op.get_attr("num_splits"), op.get_attr("num_features")
+    table, rows, *rest = op.inputs
+    splits, weights = rest[:num_splits], rest[num_splits:]
+    transposed = transpose_bags(rows, splits, weights, num_features, op.get_attr("mean"))
+    shape = tf.raw_ops.VariableShape(input=table, out_type=tf.int64)
+    gradients = [BagGradient(*transposed, upstream, shape), None, *[None] * num_splits]
+    if weights:
+        gradients.append(
+            kernels().tfrec_weight_gradients(
+                table=table,
+                rows=rows,
+                row_splits=splits,
+                upstream=upstream,
+                num_features=num_features,
+            )
+        )
+    return gradients
+
+
+def _in_cross_replica_context():
+    return tf.distribute.get_replica_context() is None
+
+
+def _is_on_local_cpu(device):
+    if not device:
+        return not tf.config.list_logical_devices("GPU")
+    spec = tf.DeviceSpec.from_string(device)
+    return spec.device_type in (None, "CPU") and spec.job in (None, "localhost")
