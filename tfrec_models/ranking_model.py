@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec_models._keras_hooks import StrategyTraining
 from tfrec_models.layers._arguments import check_positive
-from tfrec_models.layers.stock_ops import stock_ops
+from tfrec_models.layers.forward_only import forward_only
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 from tfrec_models.sparse._checks import checked
 
@@ -100,7 +100,7 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
     def predict_step(self, data):
         # XLA and native kernels sum in another order, and an export has neither: without them here,
         # what a server answers equals what `predict` gave to the last bit.
-        with stock_ops():
+        with forward_only():
             return super().predict_step(data)
 
     def compute_output_spec(self, dense_features, sparse_features=None, training=None):

@@ -14,9 +14,9 @@ from tfrec_models.layers.embedding_configs import (
     EmbeddingConfig,
     PoolingType,
 )
+from tfrec_models.layers.forward_only import forward_only
 from tfrec_models.layers.mixture_crossnet import LowRankMixtureCrossNet
 from tfrec_models.layers.mlp import MLP, Perceptron
-from tfrec_models.layers.stock_ops import stock_ops
 from tfrec_models.layers.xla import is_xla_enabled, set_xla_enabled, xla_disabled
 
 __all__ = [
@@ -37,6 +37,6 @@ __all__ = [
     "VectorCrossNet",
     "is_xla_enabled",
     "set_xla_enabled",
-    "stock_ops",
+    "forward_only",
     "xla_disabled",
 ]

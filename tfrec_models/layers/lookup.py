@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models.layers.embedding_configs import PoolingType
+from tfrec_models.layers.forward_only import is_forward_only
 from tfrec_models.layers.id_policy import DROPPED, ID_POLICIES, apply_id_policies, refuse_id
 from tfrec_models.layers.table_rows import VariableRows
 from tfrec_models.native.lookup import pool_rows, serves_training, settle_ids
@@ -27,6 +28,8 @@ def pooled_lookup(variable, stack, bags):
         return _gather_single(table, stack, bags)
     if isinstance(table, VariableRows) and serves_training(variable):
         return _pool_natively(variable, stack, bags)
+    if is_forward_only():
+        return _pool_or_gather(table, stack, bags)
     return _pool_bags(table, stack, bags)
 
 
@@ -112,6 +115,27 @@ def _gather_single(table, stack, bags):
     if drops:
         embeddings = tf.where(kept[:, :, tf.newaxis], embeddings, 0)
     return embeddings
+
+
+def _pool_or_gather(table, stack, bags):
+    """Pools; where every bag holds one id it gathers, which gives the same in half the time.
+
+    Not in training: the gradient of a branch is dense, the size of the table.
+    """
+    columns = len(stack.columns)
+
+    def gather():
+        def by_example(flat):
+            if bags.by_example:
+                return tf.reshape(flat, [-1, columns])
+            return tf.transpose(tf.reshape(flat, [columns, -1]))
+
+        weights = None if bags.weights is None else by_example(bags.weights)
+        return _gather_single(table, stack, SingleIds(by_example(bags.ids), weights))
+
+    lengths = bags.row_splits[1:] - bags.row_splits[:-1]
+    every_bag_holds_one = tf.reduce_all(tf.equal(lengths, 1))
+    return tf.cond(every_bag_holds_one, gather, lambda: _pool_bags(table, stack, bags))
 
 
 def _pool_bags(table, stack, bags):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.layers.stock_ops import stock_ops
+from tfrec_models.layers.forward_only import forward_only
 
 
 def accuracy_cost(model, function, batch, inputs):
@@ -19,7 +19,7 @@ def accuracy_cost(model, function, batch, inputs):
         dict with the number of examples, and for logits and probabilities the largest and the mean
         absolute difference.
     """
-    with stock_ops():
+    with forward_only():
         logits = tf.cast(model.logits(batch), tf.float32)
     wanted = {"logits": logits, "probabilities": tf.sigmoid(logits)}
     got = function(**{name: tf.constant(array) for name, array in inputs.items()})

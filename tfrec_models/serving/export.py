@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfrec_models.layers.stock_ops import stock_ops
+from tfrec_models.layers.forward_only import forward_only
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.compact_tables import TABLE_DTYPES, compact_tables
@@ -87,7 +87,7 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
     if not model.built:
         model.build()
     sample = random_sample(model) if sample is None else sample
-    with stock_ops(), compact_tables(model, table_dtype) as tables:
+    with forward_only(), compact_tables(model, table_dtype) as tables:
         signatures = Signatures(model, padding_value)
         functions = signatures.trace()
     metadata = Metadata(

@@ -1,0 +1,286 @@
+// Runs the kernels' cores on random batches, on several threads and without TensorFlow, against
+// the plainest loops that say the same. sanitize.sh builds it with each sanitizer.
+//
+// Usage: fuzz_kernels BATCHES SEED
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "pool_bags.h"
+#include "row_rules.h"
+#include "settle_ids.h"
+#include "transpose_bags.h"
+#include "update_rows.h"
+
+namespace {
+
+using tfrec::Bags;
+
+std::mt19937_64 random_bits;
+
+int64_t Upto(int64_t most) { return std::uniform_int_distribution<int64_t>(0, most)(random_bits); }
+float Normal() { return std::normal_distribution<float>()(random_bits); }
+
+std::vector<float> Normals(int64_t count) {
+  std::vector<float> values(count);
+  for (float& value : values) value = Normal();
+  return values;
+}
+
+// Every part on a thread of its own, whatever it costs: the more chances for a race.
+tfrec::ParallelFor OnThreads(int64_t threads) {
+  return [threads](int64_t items, int64_t, const tfrec::Work& work) {
+    std::vector<std::thread> running;
+    for (int64_t i = 0; i < threads; ++i) {
+      const int64_t first = items * i / threads, last = items * (i + 1) / threads;
+      if (first < last) running.emplace_back(work, first, last);
+    }
+    for (std::thread& thread : running) thread.join();
+  };
+}
+
+void Check(bool fine, const char* what) {
+  if (fine) return;
+  std::fprintf(stderr, "FAILED: %s\n", what);
+  std::exit(1);
+}
+
+// Within the bound for a sum of so many terms in float32, whose absolute values add up to `size`.
+void CheckNear(double got, double expected, int64_t terms, double size, const char* what) {
+  Check(std::abs(got - expected) <= (terms + 3) * size / (1 << 24), what);
+}
+
+template <typename Row>
+struct Batch {
+  std::vector<Row> rows;
+  std::vector<int64_t> splits;
+  std::vector<float> weights;
+  Bags<Row> bags;
+  int64_t table_rows, dim;
+  bool weighted, mean;
+};
+
+template <typename Row>
+Batch<Row> RandomBatch(bool huge_rows) {
+  static const int64_t kDims[] = {1, 3, 4, 16, 17, 64, 100};
+  Batch<Row> batch;
+  batch.dim = kDims[Upto(6)];
+  batch.table_rows = 1 + Upto(Upto(1) ? 3 : 3000);
+  const int64_t features = 1 + Upto(3), bags = features * Upto(Upto(3) ? 40 : 3000);
+  const bool single = Upto(4) == 0;
+  batch.splits = {0};
+  for (int64_t bag = 0; bag < bags; ++bag) {
+    const int64_t kind = Upto(9);
+    const int64_t length = single ? 1 : kind < 3 ? 0 : kind == 9 ? Upto(200) : Upto(5);
+    batch.splits.push_back(batch.splits.back() + length);
+  }
+  batch.rows.resize(batch.splits.back());
+  const bool drops = Upto(1);
+  for (Row& row : batch.rows) {
+    row = static_cast<Row>(Upto(batch.table_rows - 1));
+    if (huge_rows) row = static_cast<Row>(int64_t{1} << 61) + row;
+    if (drops && Upto(3) == 0) row = -1;
+  }
+  batch.weighted = Upto(2) == 0;
+  batch.mean = !batch.weighted && Upto(1);
+  if (batch.weighted) batch.weights = Normals(batch.rows.size());
+  batch.bags = {batch.rows.data(), static_cast<int64_t>(batch.rows.size()),
+                single ? nullptr : batch.splits.data(), bags, features};
+  Check(batch.bags.AreWhole(), "splits");
+  return batch;
+}
+
+// What an occurrence adds its row with, by the definition.
+template <typename Row>
+double Share(const Batch<Row>& batch, int64_t bag, int64_t at) {
+  if (batch.weighted) return batch.weights[at];
+  return batch.mean ? 1.0 / batch.bags.Kept(bag) : 1.0;
+}
+
+template <typename Row>
+int64_t Place(const Batch<Row>& batch, int64_t bag) {
+  const int64_t batch_size = batch.bags.num_bags / batch.bags.num_features;
+  const int64_t feature = bag / batch_size, example = bag % batch_size;
+  return example * batch.bags.num_features + feature;
+}
+
+template <typename Row>
+void TestPooling(const Batch<Row>& batch, int64_t threads) {
+  const int64_t dim = batch.dim, bags = batch.bags.num_bags;
+  const std::vector<float> table = Normals(batch.table_rows * dim), upstream = Normals(bags * dim);
+  const float* weights = batch.weighted ? batch.weights.data() : nullptr;
+  std::vector<float> pooled(bags * dim, NAN), weight_gradients(batch.rows.size(), NAN);
+  OnThreads(threads)(bags, 1, [&](int64_t first, int64_t last) {
+    tfrec::PoolBags(table.data(), dim, batch.bags, weights, batch.mean, first, last,
+                    pooled.data());
+    tfrec::WeightGradients(table.data(), dim, batch.bags, upstream.data(), first, last,
+                           weight_gradients.data());
+  });
+  for (int64_t bag = 0; bag < bags; ++bag) {
+    const int64_t place = Place(batch, bag);
+    std::vector<double> sum(dim, 0), size(dim, 0);
+    for (int64_t i = batch.splits[bag]; i < batch.splits[bag + 1]; ++i) {
+      double dot = 0, dot_size = 0;
+      for (int64_t d = 0; d < dim && batch.rows[i] >= 0; ++d) {
+        const double value = table[batch.rows[i] * dim + d];
+        sum[d] += Share(batch, bag, i) * value;
+        size[d] += std::abs(Share(batch, bag, i) * value);
+        dot += value * upstream[place * dim + d];
+        dot_size += std::abs(value * upstream[place * dim + d]);
+      }
+      CheckNear(weight_gradients[i], dot, dim, dot_size, "gradient of a weight");
+    }
+    for (int64_t d = 0; d < dim; ++d) {
+      const int64_t terms = batch.splits[bag + 1] - batch.splits[bag];
+      CheckNear(pooled[place * dim + d], sum[d], terms, size[d], "pooled");
+    }
+  }
+}
+
+template <typename Row>
+struct Transposed {
+  std::vector<Row> rows;
+  std::vector<int32_t> starts, places;
+  std::vector<float> scales;
+
+  bool operator==(const Transposed& other) const {
+    return rows == other.rows && starts == other.starts && places == other.places &&
+           scales == other.scales;
+  }
+};
+
+template <typename Row>
+Transposed<Row> Transpose(const Batch<Row>& batch, int64_t threads) {
+  const tfrec::ParallelFor parallel_for = OnThreads(threads);
+  const tfrec::TransposeBags<Row> transposed(
+      batch.bags, batch.weighted ? batch.weights.data() : nullptr, batch.mean, threads,
+      parallel_for);
+  Transposed<Row> out;
+  out.rows.resize(transposed.num_rows());
+  out.starts.resize(transposed.num_rows() + 1);
+  out.places.resize(transposed.num_occurrences());
+  if (transposed.has_scales()) out.scales.resize(transposed.num_occurrences());
+  transposed.Write({out.rows.data(), out.starts.data(), out.places.data(),
+                    transposed.has_scales() ? out.scales.data() : nullptr});
+  return out;
+}
+
+template <typename Row>
+Transposed<Row> TestTranspose(const Batch<Row>& batch, int64_t threads) {
+  const Transposed<Row> got = Transpose(batch, threads);
+  Check(got == Transpose(batch, 1), "independent of the number of threads");
+  std::map<Row, std::vector<std::pair<int64_t, double>>> expected;
+  for (int64_t bag = 0; bag < batch.bags.num_bags; ++bag) {
+    for (int64_t i = batch.splits[bag]; i < batch.splits[bag + 1]; ++i) {
+      if (batch.rows[i] < 0) continue;
+      expected[batch.rows[i]].push_back({Place(batch, bag), Share(batch, bag, i)});
+    }
+  }
+  Check(got.rows.size() == expected.size(), "number of rows");
+  size_t k = 0, at = 0;
+  for (const auto& [row, occurrences] : expected) {
+    Check(got.rows[k] == row && got.starts[k] == static_cast<int32_t>(at), "rows rise");
+    for (const auto& [place, share] : occurrences) {
+      Check(got.places[at] == place, "in order of occurrence");
+      if (!got.scales.empty()) CheckNear(got.scales[at], share, 1, std::abs(share), "scale");
+      ++at;
+    }
+    ++k;
+  }
+  Check(got.starts[k] == static_cast<int32_t>(at), "end");
+  return got;
+}
+
+// The update on several threads gives the bits that one thread gives.
+template <typename Rule, typename Row>
+void TestUpdate(const Batch<Row>& batch, const Transposed<Row>& transposed, int64_t threads) {
+  const int64_t dim = batch.dim, slot_dim = Rule::kOneNumberARow ? 1 : dim;
+  const std::vector<float> upstream = Normals(batch.bags.num_bags * dim);
+  const std::vector<float> table = Normals(batch.table_rows * dim);
+  const float settings[] = {0.1f, 0.001f, 1e-7f};
+  std::vector<float> results[2];
+  for (int run = 0; run < 2; ++run) {
+    std::vector<float>& memory = results[run];
+    memory = table;
+    memory.resize(table.size() + Rule::kSlots * batch.table_rows * slot_dim, 0.5f);
+    tfrec::Target<float> target = {memory.data(), {}, dim};
+    for (int s = 0; s < Rule::kSlots; ++s) {
+      target.slots[s] = memory.data() + table.size() + s * batch.table_rows * slot_dim;
+    }
+    const tfrec::RowGradients<float> gradients = {
+        transposed.starts.data(), transposed.places.data(),
+        transposed.scales.empty() ? nullptr : transposed.scales.data(), upstream.data(), dim};
+    OnThreads(run ? threads : 1)(transposed.rows.size(), 1, [&](int64_t first, int64_t last) {
+      tfrec::UpdateRows<Rule>(target, transposed.rows.data(), gradients,
+                              tfrec::Step{0.05f, settings}, first, last);
+    });
+  }
+  Check(results[0] == results[1], "update is independent of the number of threads");
+  std::vector<bool> touched(batch.table_rows, false);
+  for (Row row : transposed.rows) touched[row] = true;
+  for (int64_t row = 0; row < batch.table_rows; ++row) {
+    for (int64_t d = 0; d < dim && !touched[row]; ++d) {
+      Check(results[0][row * dim + d] == table[row * dim + d], "untouched rows stay");
+    }
+  }
+}
+
+void TestSettle() {
+  const int64_t num_ids = 1 + Upto(20), first_row = Upto(100);
+  std::vector<int64_t> ids(Upto(50)), rows(ids.size());
+  for (int64_t& id : ids) id = Upto(3) ? Upto(num_ids - 1) : Upto(200) - 100;
+  if (!ids.empty() && Upto(3) == 0) ids[0] = Upto(1) ? INT64_MIN : INT64_MAX;
+  for (int policy = 0; policy < tfrec::kNumPolicies; ++policy) {
+    const tfrec::IdRange range = {num_ids, first_row, static_cast<tfrec::IdPolicy>(policy)};
+    const int64_t refused = tfrec::SettleIds(ids.data(), ids.size(), range, rows.data());
+    int64_t first_bad = -1;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const bool inside = ids[i] >= 0 && ids[i] < num_ids;
+      int64_t expected = first_row + ids[i];
+      if (!inside) {
+        if (policy == tfrec::kError && first_bad < 0) first_bad = i;
+        if (policy == tfrec::kClip) expected = first_row + (ids[i] < 0 ? 0 : num_ids - 1);
+        if (policy == tfrec::kHash) {
+          expected = first_row + (ids[i] % num_ids + num_ids) % num_ids;
+        }
+        if (policy == tfrec::kOov) expected = first_row + num_ids;
+        if (policy == tfrec::kDrop || policy == tfrec::kError) expected = -1;
+      }
+      Check(rows[i] == expected, "settled id");
+    }
+    Check(refused == first_bad, "first id refused");
+  }
+}
+
+template <typename Row>
+void TestAll(int64_t threads) {
+  const Batch<Row> batch = RandomBatch<Row>(false);
+  TestPooling(batch, threads);
+  const Transposed<Row> transposed = TestTranspose(batch, threads);
+  TestUpdate<tfrec::Sgd>(batch, transposed, threads);
+  TestUpdate<tfrec::Momentum<false>>(batch, transposed, threads);
+  TestUpdate<tfrec::Momentum<true>>(batch, transposed, threads);
+  TestUpdate<tfrec::Adagrad>(batch, transposed, threads);
+  TestUpdate<tfrec::RowWiseAdagrad>(batch, transposed, threads);
+  TestUpdate<tfrec::LazyAdam<false>>(batch, transposed, threads);
+  TestUpdate<tfrec::LazyAdam<true>>(batch, transposed, threads);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int batches = argc > 1 ? std::atoi(argv[1]) : 200;
+  random_bits.seed(argc > 2 ? std::atoi(argv[2]) : 0);
+  for (int i = 0; i < batches; ++i) {
+    const int64_t threads = 1 + i % 4;
+    TestAll<int32_t>(threads);
+    TestAll<int64_t>(threads);
+    // Rows of 62 bits take the wide keys.
+    TestTranspose(RandomBatch<int64_t>(true), threads);
+    TestSettle();
+  }
+  std::printf("%d batches: all as defined\n", batches);
+}

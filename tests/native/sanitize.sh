@@ -1,0 +1,17 @@
+#!/bin/sh
+# Fuzzes the kernels' cores under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+# They are plain C++: TensorFlow, which is built without sanitizers, has no part in it.
+#
+#     tests/native/sanitize.sh [BATCHES [SEED]]
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+kernels="$here/../../tfrec_models/native/kernels"
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+for sanitizer in address undefined thread; do
+    "${CXX:-g++}" -std=c++17 -O1 -g -Wall -Wextra -fno-math-errno -fsanitize=$sanitizer \
+        -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS -I "$kernels" -pthread \
+        "$here/fuzz_kernels.cc" -o "$build/$sanitizer"
+    printf '%s: ' "$sanitizer"
+    "$build/$sanitizer" "${1:-300}" "${2:-0}"
+done

@@ -1,0 +1,298 @@
+"""The native lookup equals TensorFlow's: forward, gradients, id policies."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, native
+from tfrec_models.layers.id_policy import ID_POLICIES
+from tfrec_models.native.bag_gradient import BagGradient
+from tfrec_models.native.lookup import pool_rows, settle_ids
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+ROWS = 9
+LENGTHS = {
+    "mixed": [2, 0, 1, 3, 0, 5],
+    "all_empty": [0, 0, 0, 0, 0, 0],
+    "one_long": [0, 0, 300, 0, 0, 1],
+    "all_single": [1] * 6,
+    "batch_of_one": [3, 2],
+}
+
+
+def collection(**config):
+    """Two tables in one variable."""
+    config = {"pooling": "SUM", "embedding_dim": 4, "id_policy": "error"} | config
+    is_weighted = config.pop("is_weighted", False)
+    tables = [EmbeddingBagConfig(ROWS, name=name, **config) for name in ("a", "b")]
+    return EmbeddingBagCollection(tables, is_weighted=is_weighted)
+
+
+def random_ids(lengths, id_dtype, low=0, high=ROWS, seed=0):
+    ids = np.random.default_rng(seed).integers(low, high, sum(lengths))
+    return tf.RaggedTensor.from_row_lengths(tf.constant(ids, id_dtype), lengths)
+
+
+def packed(lengths, id_dtype, **where):
+    """The bags of two features, example by example."""
+    return tf.RaggedTensor.from_uniform_row_length(random_ids(lengths, id_dtype, **where), 2)
+
+
+def by_feature(lengths, id_dtype, weights=None):
+    """The bags of two features, feature by feature."""
+    ids = random_ids(lengths, id_dtype)
+    return KeyedJaggedTensor(["a", "b"], ids.values, weights, lengths=tf.constant(lengths))
+
+
+def run(ebc, features, weights=None):
+    """The output, and a dense copy of the gradients of its weighted squares."""
+    table = ebc.variables[0].value
+    sources = [table] if weights is None else [table, weights]
+    with tf.GradientTape() as tape:
+        if weights is not None:
+            tape.watch(weights)
+        outputs = tf.cast(ebc(features(weights)).values(), tf.float32)
+        shape = outputs.shape
+        loss = tf.reduce_sum(
+            tf.square(outputs) * tf.random.stateless_normal(tf.shape(outputs), (0, 1))
+        )
+    gradients = tape.gradient(loss, sources)
+    assert shape[1:] == (2 * ebc.tables[0].embedding_dim,)
+    return outputs, gradients
+
+
+def compare(ebc, features, weights=None, atol=1e-6):
+    outputs, gradients = run(ebc, features, weights)
+    assert isinstance(gradients[0], BagGradient)
+    rows = gradients[0].indices.numpy()
+    assert (np.diff(rows) > 0).all()
+    assert 0 not in rows
+    with native.native_disabled():
+        expected, expected_gradients = run(ebc, features, weights)
+    scale = max(1.0, np.abs(expected).max(initial=0.0))
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=atol * scale)
+    for ours, theirs in zip(gradients, expected_gradients, strict=True):
+        ours, theirs = (tf.cast(tf.convert_to_tensor(g), tf.float32) for g in (ours, theirs))
+        scale = max(1.0, np.abs(theirs).max(initial=0.0))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=4 * atol * scale)
+
+
+@pytest.mark.parametrize("id_dtype", ["int32", "int64"])
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("pooling", ["SUM", "MEAN", "weighted"])
+def test_equals_stock(pooling, lengths, id_dtype):
+    """Outputs and gradients of table and weights, for both orders of the bags."""
+    lengths = LENGTHS[lengths]
+    weights = None
+    if pooling == "weighted":
+        weights = tf.constant(np.random.default_rng(1).normal(size=sum(lengths)), tf.float32)
+        ebc = collection(is_weighted=True)
+    else:
+        ebc = collection(pooling=pooling)
+    ebc.build()
+    compare(ebc, lambda weights: by_feature(lengths, id_dtype, weights), weights)
+    ids = packed(lengths, id_dtype)
+    compare(
+        ebc,
+        lambda weights: ids if weights is None else (ids, ids.with_flat_values(weights)),
+        weights,
+    )
+
+
+@pytest.mark.parametrize("dim", [1, 3, 4, 16, 64, 100])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_row_widths_and_types(dim, dtype):
+    """Any row width; bfloat16 within its rounding."""
+    ebc = collection(embedding_dim=dim, data_type=dtype, pooling="MEAN")
+    ebc.build()
+    ids = packed(LENGTHS["mixed"], "int64")
+    compare(ebc, lambda _: ids, atol=1e-6 if dtype == "float32" else 2.0**-7)
+
+
+@pytest.mark.parametrize("pooling", ["SUM", "MEAN"])
+@pytest.mark.parametrize("id_policy", [policy for policy in ID_POLICIES if policy != "error"])
+def test_id_policies(id_policy, pooling):
+    """Ids outside the table end where TensorFlow's path puts them."""
+    ebc = collection(id_policy=id_policy, pooling=pooling)
+    ebc.build()
+    for id_dtype in ("int32", "int64"):
+        ids = packed([4, 0, 7, 1, 2, 9], id_dtype, low=-30, high=30)
+        compare(ebc, lambda _, ids=ids: ids)
+
+
+@pytest.mark.parametrize("order", ["by_example", "by_feature"])
+def test_error_policy_says_the_same(order):
+    """The first id outside its table is named in the same words, eagerly and in a graph."""
+    ebc = collection()
+    ebc.build()
+    values, lengths = tf.constant([1, 2, 3, ROWS, -1], tf.int64), [1, 1, 1, 0, 0, 2]
+    if order == "by_example":
+        ids = tf.RaggedTensor.from_row_lengths(values, lengths)
+        features = tf.RaggedTensor.from_uniform_row_length(ids, 2)
+    else:
+        features = KeyedJaggedTensor(["a", "b"], values, lengths=tf.constant(lengths))
+
+    def message(call):
+        with tf.GradientTape(), pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            call()
+        # Eager errors show the message as a Python string, with its quotes escaped or not.
+        found = str(caught.value).replace("\\", "")
+        return found[found.index("Feature") : found.index("Correct the data")]
+
+    ours = message(lambda: ebc(features))
+    assert f"id {ROWS} in example 2" in ours
+    assert message(tf.function(lambda: ebc(features).values())) == ours
+    with native.native_disabled():
+        assert message(lambda: ebc(features)) == ours
+
+
+def test_fuzz():
+    """Random policies, splits and ids, with tables that differ: all equals TensorFlow's path."""
+    rng = np.random.default_rng(7)
+    for _ in range(25):
+        policies = rng.choice(ID_POLICIES[1:], 3)
+        pooling, dim = rng.choice(["SUM", "MEAN"]), int(rng.integers(1, 20))
+        ebc = EmbeddingBagCollection(
+            [
+                EmbeddingBagConfig(
+                    int(rng.integers(1, 30)), dim, f"t{i}", pooling=pooling, id_policy=policy
+                )
+                for i, policy in enumerate(policies)
+            ]
+        )
+        ebc.build()
+        lengths = rng.integers(0, 6, 3 * rng.integers(1, 9)) * rng.integers(0, 2)
+        ids = tf.constant(rng.integers(-5, 35, lengths.sum()))
+        bags = tf.RaggedTensor.from_uniform_row_length(
+            tf.RaggedTensor.from_row_lengths(ids, lengths), 3
+        )
+        found = []
+        for enabled in (True, False):
+            native.set_native_enabled(enabled)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(tf.square(ebc(bags).values()))
+            gradient = tape.gradient(loss, ebc.variables[0].value)
+            assert isinstance(gradient, BagGradient) == enabled
+            found.append(tf.convert_to_tensor(gradient))
+        native.set_native_enabled(True)
+        np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)
+
+
+def test_only_training_uses_it():
+    """Without a tape, and so in anything that is saved, there are TensorFlow's own operations."""
+    ebc = collection()
+    ebc.build()
+    ids = packed(LENGTHS["mixed"], "int64")
+
+    def ops(function):
+        graph = tf.function(function).get_concrete_function().graph
+        return {op.type for op in graph.get_operations() if op.type.startswith("Tfrec")}
+
+    def training():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(ebc(ids).values())
+        return tape.gradient(loss, ebc.variables[0].value).indices
+
+    assert ops(lambda: ebc(ids).values()) == set()
+    assert "TfrecPooledLookup" in ops(training)
+    with native.native_disabled():
+        assert ops(training) == set()
+
+
+def test_one_trace_for_all_batches():
+    """Another number of ids and of examples runs the same trace."""
+    ebc = collection(pooling="MEAN")
+    ebc.build()
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, 2, None], tf.int64, 2)])
+    def gradient(ids):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(ebc(ids).values()))
+        return tf.convert_to_tensor(tape.gradient(loss, ebc.variables[0].value))
+
+    for lengths in LENGTHS.values():
+        ids = tf.RaggedTensor.from_uniform_row_length(random_ids(lengths, "int64"), 2)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(ebc(ids).values()))
+        eager = tf.convert_to_tensor(tape.gradient(loss, ebc.variables[0].value))
+        np.testing.assert_allclose(gradient(ids), eager, rtol=0, atol=1e-6)
+    assert gradient.experimental_get_tracing_count() == 1
+
+
+def test_two_lookups_and_a_persistent_tape():
+    """The tape joins two gradients; asked twice, it gives the same."""
+    ebc = collection()
+    ebc.build()
+    table = ebc.variables[0].value
+    first, second = (packed(LENGTHS["mixed"], "int64", seed=seed) for seed in (0, 1))
+
+    def gradients():
+        with tf.GradientTape(persistent=True) as tape:
+            loss = tf.reduce_sum(tf.square(ebc(first).values() + ebc(second).values()))
+        return [tf.convert_to_tensor(tape.gradient(loss, table)) for _ in range(2)]
+
+    once, again = gradients()
+    np.testing.assert_array_equal(once, again)
+    with native.native_disabled():
+        np.testing.assert_allclose(once, gradients()[0], rtol=0, atol=1e-5)
+
+
+def test_functional_model_trains():
+    """A functional Keras model trains to the same weights on both paths."""
+
+    def weights():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((None,), ragged=True, dtype="int64", name="a")
+        tables = [EmbeddingBagConfig(ROWS, 4, "a")]
+        pooled = EmbeddingBagCollection(tables)({"a": inputs})
+        outputs = keras.layers.Dense(1)(pooled.values())
+        model = keras.Model({"a": inputs}, outputs)
+        model.compile(optimizer="sgd", loss="mse")
+        ids = random_ids(LENGTHS["mixed"], "int64")
+        data = tf.data.Dataset.from_tensor_slices(({"a": ids}, tf.ones((6, 1)))).batch(3)
+        model.fit(data, epochs=2, verbose=0)
+        return model.get_weights()
+
+    ours = weights()
+    with native.native_disabled():
+        theirs = weights()
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_types_take_the_stock_path(dtype):
+    """A table of a type without kernels trains all the same."""
+    ebc = collection(data_type=dtype)
+    ebc.build()
+    _, (gradient,) = run(ebc, lambda _: packed(LENGTHS["mixed"], "int64"))
+    assert not isinstance(gradient, BagGradient)
+
+
+def test_rows_and_splits_are_checked():
+    """Whatever the caller gets wrong is refused before memory is touched."""
+    table = tf.Variable(tf.zeros((ROWS, 2)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rows run from 0 to 8"):
+        pool_rows(table, tf.constant([0, ROWS]), tf.constant([0, 2]))
+    for splits in ([0, 1], [1, 2], [0, 2, 1, 2], [0, 3]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="row_splits must rise"):
+            pool_rows(table, tf.constant([0, 1]), tf.constant(splits))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="as many weights as rows"):
+        pool_rows(table, tf.constant([0, 1]), tf.constant([0, 2]), tf.ones(3))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="row_splits must rise"):
+        settle_ids(
+            tf.constant([0, 1]), tf.constant([0, 5], tf.int64), tf.int32, True, [9], [1], [0]
+        )
+
+
+def test_rows_beyond_32_bits():
+    """Row numbers that do not fit in 32 bits stay apart and in order."""
+    from tfrec_models.native.bag_gradient import transpose_bags
+
+    rows = tf.constant([2**40, 5, -1, 2**40 + 1, 2**62, 5, 2**40], tf.int64)
+    found, starts, places, _ = transpose_bags(rows, [], [])
+    assert found.numpy().tolist() == [5, 2**40, 2**40 + 1, 2**62]
+    assert starts.numpy().tolist() == [0, 2, 4, 5, 6]
+    assert places.numpy().tolist() == [1, 5, 0, 6, 3, 4]
