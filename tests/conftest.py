@@ -8,6 +8,8 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tfrec_models import native  # noqa: E402
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
@@ -22,6 +24,24 @@ def two_devices():
     same start, and refuses a number that meant another operation before.
     """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def kernels():
+    """Skips where the native kernels cannot be compiled."""
+    if not native.is_native_available():
+        pytest.skip("no native kernels: no C++ compiler, or TFREC_MODELS_NATIVE=0")
+
+
+@pytest.fixture(params=["native", "stock"])
+def both_paths(request):
+    """Runs a test with the native kernels, and with TensorFlow's operations alone."""
+    if request.param == "native":
+        request.getfixturevalue("kernels")
+        yield
+    else:
+        with native.native_disabled():
+            yield
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def make(case):
 
 
 @pytest.mark.parametrize("name", oracle.select(kind=["trajectory"]))
-def test_twenty_steps_equal_torchrec(name):
+def test_twenty_steps_equal_torchrec(name, both_paths):
     """Each step's loss within 2e-6, the final weights and row-wise moments within 2e-5."""
     case, recorded = oracle.index()[name], oracle.arrays(name)
     model = oracle.load(make(case), recorded)

@@ -7,7 +7,7 @@ from tfrec_models import layers
 
 
 @pytest.mark.parametrize("name", oracle.select(class_name=["EmbeddingBagCollection"]))
-def test_embedding_bag_collection_equals_torchrec(name):
+def test_embedding_bag_collection_equals_torchrec(name, both_paths):
     """Pooled values, their names and order, and every gradient are TorchRec's."""
     case, recorded = oracle.index()[name], oracle.arrays(name)
     layer = oracle.collection(case, **case["ctor"])
