@@ -239,7 +239,7 @@ void TestSettle() {
     int64_t first_bad = -1;
     for (size_t i = 0; i < ids.size(); ++i) {
       const bool inside = ids[i] >= 0 && ids[i] < num_ids;
-      int64_t expected = first_row + ids[i];
+      int64_t expected = inside ? first_row + ids[i] : -1;
       if (!inside) {
         if (policy == tfrec::kError && first_bad < 0) first_bad = i;
         if (policy == tfrec::kClip) expected = first_row + (ids[i] < 0 ? 0 : num_ids - 1);
@@ -247,7 +247,6 @@ void TestSettle() {
           expected = first_row + (ids[i] % num_ids + num_ids) % num_ids;
         }
         if (policy == tfrec::kOov) expected = first_row + num_ids;
-        if (policy == tfrec::kDrop || policy == tfrec::kError) expected = -1;
       }
       Check(rows[i] == expected, "settled id");
     }
