@@ -8,7 +8,8 @@ trained on follows from TF_CONFIG and the devices that are there, or from --stra
                 default where there are several. --cpu-devices 2 shows it on a machine without.
   host          as mirrored, but with one copy of the variables, in the host's memory, for tables
                 too large for one GPU: each step reads the rows of its batch and the dense weights
-                from there (CentralStorageStrategy). Never the default; no Dropout layers.
+                from there (CentralStorageStrategy). Never the default. Keras's metrics are wrong
+                under it, and its Dropout fails; weights and predictions are right.
   multi-worker  all machines in TF_CONFIG's "worker" list, each with copies of the model
                 (MultiWorkerMirroredStrategy). The default where TF_CONFIG has no "ps" list.
   servers       tables in pieces on the machines of TF_CONFIG's "ps" list, for tables larger than
@@ -61,7 +62,7 @@ def main():
     if name == "servers":
         train_on_servers(options)
     else:
-        train_mirrored(options, make_strategy(name, options))
+        train_mirrored(options, make_strategy(name, options), shows_metrics=name != "host")
 
 
 def parse_arguments():
@@ -154,7 +155,7 @@ def split_cpu(devices):
     tf.config.set_logical_device_configuration(cpu, configuration)
 
 
-def train_mirrored(options, strategy):
+def train_mirrored(options, strategy, shows_metrics):
     keras.utils.set_random_seed(options.seed)
     log = ClickLog(num_train=options.train_rows, seed=options.seed)
     is_chief = strategy.extended.should_checkpoint
@@ -167,9 +168,9 @@ def train_mirrored(options, strategy):
         options.checkpoints,
         epochs=options.epochs,
         save_every=options.save_every,
-        validation_data=log.dataset("validation", options.batch_size),
-        # One line an epoch on the chief, where no terminal draws a bar.
-        verbose=2 if is_chief else 0,
+        validation_data=log.dataset("validation", options.batch_size) if shows_metrics else None,
+        # One line an epoch, on the chief alone.
+        verbose=2 if is_chief and shows_metrics else 0,
     )
     # Every worker takes part in predict, and each gets all predictions, in order.
     logits = model.predict(log.dataset("test", options.batch_size), verbose=0)
