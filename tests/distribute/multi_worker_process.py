@@ -30,6 +30,11 @@ def main(directory):
     np.savez(f"{directory}/found_{rank}.npz", **found)
 
     interrupted_run.train(strategy, f"{directory}/whole", f"{directory}/whole.npz")
+    try:
+        # The chief alone sees the checkpoints.
+        interrupted_run.train(strategy, f"{directory}/{['whole', 'unseen'][rank]}", "")
+    except ValueError as error:
+        pathlib.Path(directory, f"refused_{rank}").write_text(str(error))
     # The chief dies while it saves; what happens to the other is the test.
     kill_at_save = 3 if rank == 0 else None
     interrupted_run.train(strategy, f"{directory}/killed", f"{directory}/lost.npz", kill_at_save)
