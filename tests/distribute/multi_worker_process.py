@@ -3,6 +3,7 @@
 One pair of processes does it all: starting one is most of the time.
 """
 
+import pathlib
 import sys
 
 from tests.distribute import interrupted_run
