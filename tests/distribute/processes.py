@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 # No process may outlive its test, whatever TensorFlow waits for.
-TIMEOUT = 120
+TIMEOUT = 240
 
 
 def free_ports(count):

@@ -1,7 +1,6 @@
 """Two workers in two processes: every form, every optimizer, and one of them killed."""
 
 import numpy as np
-import pytest
 
 from tests.distribute.multi_worker_process import PAIRS
 from tests.distribute.processes import run
@@ -9,49 +8,48 @@ from tests.distribute.test_mirrored_strategy import as_form, dataset, trained
 from tfrec_models import xla_disabled
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """The directory two workers wrote their results to, and how they ended."""
-    directory = tmp_path_factory.mktemp("workers")
-    return directory, run("tests.distribute.multi_worker_process", directory, workers=2)
+def test_two_workers(tmp_path):
+    """All that needs a pair of processes, in one test: pytest-xdist would start a pair for each.
 
-
-def test_weights_equal_one_device(pair):
-    """20 steps with each optimizer on the same global batches: equal to 1e-6 on both workers."""
-    directory, ended = pair
-    for rank, worker in enumerate(ended):
-        assert (directory / f"found_{rank}.npz").exists(), worker.stdout[-3000:]
-        found = np.load(directory / f"found_{rank}.npz")
-        for optimizer, form in PAIRS.items():
-            with xla_disabled():
-                model = trained(as_form(form, dataset(8)), optimizer)
-            for number, variable in enumerate(model.weights):
-                here = variable.numpy()
-                there = found[f"{optimizer}/{number}"]
-                np.testing.assert_allclose(there, here, atol=1e-6, err_msg=variable.path)
-            logits = np.concatenate(
-                [model(inputs).numpy() for inputs, _ in as_form(form, dataset(9))]
-            )
-            # 9 examples in batches of 4 leave the second worker without any in the last one.
-            np.testing.assert_allclose(found[f"{form}/predicted"], logits, atol=1e-5)
-            assert np.isfinite(found[f"{form}/loss"])
-
-
-def test_a_killed_worker_ends_the_run_and_a_restart_finishes_it(pair):
-    """The chief is killed in a save: the other raises, both start again, weights equal to the bit.
-
-    Half a checkpoint lies in the directory then, and is not read.
+    Weights equal one device's; a checkpoint that only the chief sees is refused; the chief is
+    killed in a save, the other raises, and a restart ends with weights equal to the bit.
     """
-    directory, (chief, other) = pair
+    chief, other = run("tests.distribute.multi_worker_process", tmp_path, workers=2)
+    for rank, worker in enumerate((chief, other)):
+        assert (tmp_path / f"found_{rank}.npz").exists(), worker.stdout[-3000:]
+    check_against_one_device([np.load(tmp_path / f"found_{rank}.npz") for rank in range(2)])
+
+    for rank in range(2):
+        message = (tmp_path / f"refused_{rank}").read_text()
+        assert "(epoch, step) is [[2, 0], [-1, -1]] in their order, -1 for none" in message
+
     assert chief.returncode == -9, chief.stdout[-3000:]
     assert other.returncode == 1, other.stdout[-3000:]
     assert "Collective ops is aborted" in other.stdout
-    assert (directory / "killed" / "ckpt-3.data-00000-of-00001").read_bytes() == b"half"
-
-    again = directory / "again.npz"
-    for worker in run("tests.distribute.interrupted_run", directory / "killed", again, workers=2):
+    assert (tmp_path / "killed" / "ckpt-3.data-00000-of-00001").read_bytes() == b"half"
+    again = tmp_path / "again.npz"
+    for worker in run("tests.distribute.interrupted_run", tmp_path / "killed", again, workers=2):
         assert worker.returncode == 0, worker.stdout[-3000:]
-    whole, resumed = np.load(directory / "whole.npz"), np.load(again)
+    whole, resumed = np.load(tmp_path / "whole.npz"), np.load(again)
     assert whole.files == resumed.files
     for name in whole.files:
         np.testing.assert_array_equal(resumed[name], whole[name], err_msg=name)
+
+
+def check_against_one_device(found_by_worker):
+    """20 steps with each optimizer on the same global batches: equal to 1e-6 on both workers.
+
+    9 examples in batches of 4 leave the second worker without any in the last one; both get all
+    predictions in order.
+    """
+    for optimizer, form in PAIRS.items():
+        with xla_disabled():
+            model = trained(as_form(form, dataset(8)), optimizer)
+            uneven = as_form(form, dataset(9))
+            logits = np.concatenate([model(inputs).numpy() for inputs, _ in uneven])
+        for found in found_by_worker:
+            for number, variable in enumerate(model.weights):
+                there = found[f"{optimizer}/{number}"]
+                np.testing.assert_allclose(there, variable.numpy(), atol=1e-6, err_msg=optimizer)
+            np.testing.assert_allclose(found[f"{form}/predicted"], logits, atol=1e-5)
+            assert np.isfinite(found[f"{form}/loss"])

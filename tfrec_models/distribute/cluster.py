@@ -120,8 +120,7 @@ def check_variables(strategy, variables):
 
 def check_agreement(strategy, position, directory):
     """Raises ValueError unless all workers begin at the same position."""
-    is_multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    if not is_multi_worker or not strategy.extended._in_multi_worker_mode():
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return
     here = [-1, -1] if position is None else [position["epoch"], position["step"]]
     value = strategy.run(lambda: tf.constant([here], tf.int64))
