@@ -89,7 +89,7 @@ def gather_rows(variable, rows):
     if not is_sharded(variable):
         return tf.gather(variable, rows)
     used, position = tf.unique(tf.reshape(rows, [-1]))
-    fetched = tf.nn.embedding_lookup(shards(variable), used, partition_strategy="div")
+    fetched = tf.nn.embedding_lookup(shards(variable), used)
     return tf.gather(fetched, tf.reshape(position, tf.shape(rows)))
 
 

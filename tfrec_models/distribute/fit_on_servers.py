@@ -10,6 +10,8 @@ from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_vari
 from tfrec_models.distribute.cluster import check_variables
 from tfrec_models.distribute.server_steps import make_steps
 from tfrec_models.layers.embedding_tables import EmbeddingTables
+from tfrec_models.optimizers import CompositeOptimizer
+from tfrec_models.optimizers._row_optimizer import RowOptimizer
 from tfrec_models.sharding import is_sharded, on_servers
 
 # Connections that break, and servers that came back empty.
@@ -114,6 +116,7 @@ def fit_on_servers(
     _check_callbacks(callbacks)
     strategy = model.distribute_strategy
     _check_strategy(model, strategy)
+    _check_optimizer(model.optimizer)
     build_for_training(model, next(iter(dataset_fn())))
     _check_dense_weights(model)
     checkpoint = None
@@ -264,4 +267,15 @@ def _check_dense_weights(model):
             f"The variable_partitioner cuts dense weights: {[v.path for v in cut]}. Only tables "
             "can be in pieces. Use MinSizePartitioner(min_shard_bytes=...) with more than "
             f"{largest} bytes."
+        )
+
+
+def _check_optimizer(optimizer):
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if isinstance(optimizer, CompositeOptimizer):
+        optimizer = optimizer.embedding_optimizer
+    if not isinstance(optimizer, RowOptimizer):
+        raise ValueError(
+            f"{type(optimizer).__name__} cannot update tables on parameter servers. Use one of "
+            "tfrec_models.optimizers, or CompositeOptimizer to keep it for the dense weights."
         )

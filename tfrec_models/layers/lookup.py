@@ -154,7 +154,6 @@ def _pool_bags(table, stack, bags):
         _ragged(shifted, bag_of_id, num_rows),
         weights,
         combiner=_COMBINERS[stack.pooling],
-        partition_strategy="div",  # how variables are cut over parameter servers
     )
     pooled = _without_stand_in(pooled, num_bags)
     if bags.by_example:

@@ -111,7 +111,7 @@ class TableStack:
             if first_row is not None:
                 half_width, middle = np.float32((high - low) / 2), np.float32((high + low) / 2)
                 return _uniform_from_row(
-                    shape, dtype, seed, tf.constant(first_row), np.cumsum(counts), half_width, middle
+                    shape, dtype, np.int64(seed), np.int64(first_row), np.cumsum(counts), half_width, middle
                 )
             half_width = np.repeat(np.float32((high - low) / 2), counts)[:, np.newaxis]
             middle = np.float32((high + low) / 2)
@@ -144,8 +144,8 @@ def _uniform_by_rows(shape, dtype, seed, half_width, middle):
 @tf.function
 def _uniform_from_row(shape, dtype, seed, first_row, ends, half_width, middle):
     # Everything the length of the rows is made here, on the server that keeps them.
-    rows = tf.cast(first_row, tf.int64) + tf.range(shape[0], dtype=tf.int64)
-    table = tf.searchsorted(tf.constant(ends, tf.int64), rows, side="right")
+    rows = first_row + tf.range(shape[0], dtype=tf.int64)
+    table = tf.searchsorted(tf.cast(ends, tf.int64), rows, side="right")
     return _uniform_by_rows(
         shape,
         dtype,
