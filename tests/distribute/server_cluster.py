@@ -6,20 +6,26 @@ TensorFlow connects a process to one cluster for good, so that the tests cannot 
 """
 
 import contextlib
+import functools
+import json
+import os
 import sys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.distribute.processes import free_ports
 from tests.distribute.test_mirrored_strategy import OPTIMIZERS as MIRRORED
 from tests.distribute.test_mirrored_strategy import as_form
 from tests.dlrm.test_dlrm import ROWS, compiled, dataset, make
-from tfrec_models import optimizers, xla_disabled
+from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, optimizers, xla_disabled
 from tfrec_models.distribute import (
     TrainingCheckpoint,
+    fit,
     fit_on_servers,
+    run_server,
     server_strategy,
     training_variables,
 )
@@ -92,6 +98,8 @@ def weights(directory):
         assert len(history.history["loss"]) == 10
         difference = largest_difference(alone, served)
         assert difference < 1e-6, (name, difference)
+        set_weights(alone, first)
+        assert largest_difference(alone, served) > 1e-3, name
         slots = training_variables(served)
         cut = {key: slot for key, slot in slots.items() if is_sharded(slot)}
         for slot in cut.values():
@@ -101,7 +109,114 @@ def weights(directory):
         print(name, form, difference, len(cut))
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (weights,)}
+class Sums(keras.Model):
+    """Sums rows and a bias, so that the gradient is the same at every step."""
+
+    def __init__(self):
+        super().__init__()
+        config = EmbeddingBagConfig(40, 4, "t", feature_names=["f"], init_fn=tf.zeros)
+        self.tables = EmbeddingBagCollection([config])
+        self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
+
+    def call(self, ids):
+        return tf.reduce_sum(self.tables({"f": ids}).values(), 1, keepdims=True) + self.bias
+
+    def compute_output_spec(self, ids):
+        return keras.KerasTensor((None, 1))
+
+    def build(self, input_shape=None):
+        self.tables.build()
+        self.built = True
+
+
+def counting(directory):
+    """Four workers at once on the same rows: every update is there, to the bit."""
+    strategy = start(workers=4)
+    with strategy.scope():
+        model = Sums()
+        model.compile(optimizers.SGD(0.25), loss=lambda y_true, y_pred: y_pred)
+    steps = 300
+    data = (lambda: tf.data.Dataset.from_tensors((tf.range(32) // 2, tf.zeros((32, 1)))))
+    fit_on_servers(model, data, steps_per_epoch=steps, verbose=0)
+    expected = np.zeros((40, 4), np.float32)
+    # Each of rows 0 to 15 is in 2 of 32 examples, the gradient is 1 in each.
+    expected[:16] = -0.25 * steps * 2 / 32
+    np.testing.assert_array_equal(model.tables.read_table("t").numpy(), expected)
+    np.testing.assert_array_equal(model.bias.numpy(), [-0.25 * steps])
+    assert int(model.optimizer.iterations.numpy()) == steps
+
+
+def checkpoints(directory):
+    """One machine's checkpoint goes on on servers, and back; tables are read and written there."""
+    strategy = start()
+    alone, served = made("row_wise"), made("row_wise", strategy)
+    fit(alone, dataset(8), directory, epochs=2, verbose=0)
+    arguments = {"steps_per_epoch": 2, "checkpoint_directory": directory, "verbose": 0}
+    data = lambda: dataset(8)  # noqa: E731
+    history = fit_on_servers(
+        served, data, epochs=4, max_pending=1, save_every=1, validation_dataset_fn=data, **arguments
+    )
+    assert history.epoch == [2, 3] and "val_auc" in history.history
+    again, straight = made("row_wise"), made("row_wise")
+    TrainingCheckpoint(training_variables(again), directory).restore()
+    straight.fit(dataset(8), epochs=4, shuffle=False, verbose=0)
+    assert largest_difference(again, served) == 0
+    assert largest_difference(straight, served) < 1e-6
+    expected = straight.evaluate(dataset(8), verbose=0, return_dict=True)
+    for name, value in expected.items():
+        assert abs(history.history[f"val_{name}"][-1] - value) < 1e-5, name
+    collection = served.embedding_bag_collection
+    rows = np.arange(ROWS * 4, dtype=np.float32).reshape(ROWS, 4)
+    before = collection.read_table("t1").numpy()
+    collection.write_table("t2", rows)
+    np.testing.assert_array_equal(collection.read_table("t2"), rows)
+    np.testing.assert_array_equal(collection.read_table("t1"), before)
+
+
+def together(directory):
+    """Two workers and two servers, one step at a time: 20 steps on one batch equal one device."""
+    strategy = start(workers=2)
+    data = lambda: dataset(8, batch=8)  # noqa: E731
+    for name in OPTIMIZERS:
+        alone = made(name)
+        served = made(name, strategy, [v.numpy() for v in alone.variables])
+        alone.fit(data(), epochs=20, verbose=0)
+        fit_on_servers(served, data, steps_per_epoch=20, max_pending=1, verbose=0)
+        difference = largest_difference(alone, served)
+        assert difference < 1e-6, (name, difference)
+
+
+def refused(directory):
+    """Everything that cannot work is refused before a step is taken."""
+
+    def refuses(error, match, call, *arguments, **keywords):
+        with pytest.raises(error, match=match):
+            call(*arguments, **keywords)
+
+    data = lambda: dataset(8)  # noqa: E731
+    outside = made("sgd")
+    refuses(ValueError, "made outside the scope", fit_on_servers, outside, data, steps_per_epoch=1)
+    refuses(ValueError, "steps_per_epoch must be", fit_on_servers, outside, data)
+    refuses(TypeError, "must be a function", fit_on_servers, outside, data(), steps_per_epoch=1)
+    backup = [keras.callbacks.BackupAndRestore(directory)]
+    run = functools.partial(fit_on_servers, steps_per_epoch=1)
+    refuses(ValueError, "after a single step", run, outside, data, callbacks=backup)
+    gone = {"worker": ["127.0.0.1:1"], "ps": ["127.0.0.1:2"]}
+    refuses(TimeoutError, "No answer", server_strategy, timeout_seconds=0.5, cluster=gone)
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": gone, "task": {"type": "ps", "index": 3}})
+    refuses(ValueError, "task 3 of job 'ps'", server_strategy)
+    refuses(ValueError, "task 3 of job 'ps'", run_server)
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": gone, "task": {"type": "ps", "index": 0}})
+    refuses(ValueError, "call run_server", server_strategy)
+    # More pieces than rows: TensorFlow leaves none empty, and the dense weights are cut too.
+    strategy = start(partitioner=tf.distribute.experimental.partitioners.FixedShardsPartitioner(99))
+    refuses(ValueError, "cuts dense weights", run, made("sgd", strategy), data)
+    with strategy.scope():
+        stock = compiled(make(), keras.optimizers.Adagrad(0.1))
+    refuses(ValueError, "Adagrad cannot update tables", run, stock, data)
+
+
+SCENARIOS = {scenario.__name__: scenario for scenario in (weights, together, counting, checkpoints, refused)}
 
 
 if __name__ == "__main__":

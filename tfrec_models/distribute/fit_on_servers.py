@@ -117,7 +117,11 @@ def fit_on_servers(
     strategy = model.distribute_strategy
     _check_strategy(model, strategy)
     _check_optimizer(model.optimizer)
-    build_for_training(model, next(iter(dataset_fn())))
+    batch = next(iter(dataset_fn()))
+    with strategy.scope():
+        if not model.built:
+            model(keras.utils.unpack_x_y_sample_weight(batch)[0])
+        build_for_training(model, batch)
     _check_dense_weights(model)
     checkpoint = None
     position = {"epoch": 0, "step": 0, "stopped": False}
