@@ -193,6 +193,14 @@ def build_for_training(model, batch):
     model._maybe_symbolic_build(data_batch=batch)
 
 
+def count_atomically(optimizer):
+    """Makes workers that count steps at the same moment count each; Keras reads, adds and writes."""
+    parts = getattr(optimizer, "optimizers", [])
+    for each in (optimizer, getattr(optimizer, "inner_optimizer", None), *parts):
+        if each is not None:
+            each._iterations.assign_add = each._iterations.value.assign_add
+
+
 class IterableAdapter(DataAdapter, tf.distribute.DistributedDataset):
     """Lets `fit` ask a Python object for the iterator of each epoch.
 

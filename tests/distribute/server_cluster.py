@@ -29,6 +29,7 @@ from tfrec_models.distribute import (
     server_strategy,
     training_variables,
 )
+from tfrec_models.distribute.servers import start_server
 from tfrec_models.sharding import is_sharded, shards
 
 # Keras's own are for dense weights alone here.
@@ -49,7 +50,7 @@ def start(workers=1, servers=2, partitioner=cut_tables):
     spec = tf.train.ClusterSpec(cluster)
     for job, addresses in cluster.items():
         for index in range(len(addresses)):
-            tf.distribute.Server(spec, job_name=job, task_index=index, protocol="grpc")
+            start_server(spec, job, index)
     return server_strategy(partitioner, timeout_seconds=20, cluster=cluster)
 
 

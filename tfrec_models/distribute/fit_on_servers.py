@@ -5,7 +5,13 @@ import collections
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import all_layers, build_for_training, is_made_in, native
+from tfrec_models._keras_hooks import (
+    all_layers,
+    build_for_training,
+    count_atomically,
+    is_made_in,
+    native,
+)
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_variables
 from tfrec_models.distribute.server_steps import make_steps
@@ -60,12 +66,14 @@ def fit_on_servers(
         epochs: int, in all.
         steps_per_epoch: int, steps of all workers together.
         validation_dataset_fn: function as `dataset_fn`; read once after each epoch on the
-            coordinator, which hands its batches to the workers.
+            coordinator, which hands its batches to the workers one after the other, so that the
+            metrics are exact.
         validation_steps: int, the batches to read; needed if that dataset does not end.
         callbacks: list of `keras.callbacks.Callback`. At the begin and end of an epoch all steps
             are done and the weights stand still. `on_train_batch_end` comes once for each step in
             the order they were given out, while others run on; its logs are the metrics so far as
-            that step's worker saw them. `on_train_batch_begin` is not called.
+            that step's worker saw them, less what two workers counted at the same moment;
+            so are those of the epoch. `on_train_batch_begin` is not called.
         checkpoint_directory: path, of its own for each run.
         save_every: int, steps between checkpoints; one is written at the end of each epoch anyway.
         verbose: that of `model.fit`.
@@ -122,6 +130,7 @@ def fit_on_servers(
         if not model.built:
             model(keras.utils.unpack_x_y_sample_weight(batch)[0])
         build_for_training(model, batch)
+    count_atomically(model.optimizer)
     _check_dense_weights(model)
     checkpoint = None
     position = {"epoch": 0, "step": 0, "stopped": False}
@@ -213,12 +222,11 @@ class _Run:
     def evaluate(self, dataset_fn, steps):
         """Returns the metrics of a dataset, each of its batches evaluated by one worker."""
         self._model.reset_metrics()
-        pending = collections.deque()
+        # One batch after the other: Keras's metrics read, add and write, so that two at once would
+        # lose counts.
         for batch in dataset_fn().take(-1 if steps is None else steps):
-            if len(pending) == self._max_pending:
-                pending.popleft().fetch()
-            pending.append(self._coordinator.schedule(self._evaluate_step, args=(batch,)))
-        self._coordinator.join()
+            self._coordinator.schedule(self._evaluate_step, args=(batch,))
+            self._coordinator.join()
         return _floats(self._model.get_metrics_result())
 
     def save(self, epoch, step):

@@ -77,8 +77,20 @@ def run_server():
     _check_cluster(cluster)
     # As the coordinator does: without the chief, which serves nothing.
     spec = tf.train.ClusterSpec({name: list(cluster[name]) for name in ("worker", "ps")})
-    # Workers must answer the coordinator while a server they wait for is gone.
-    tf.distribute.Server(spec, job_name=job, task_index=index, protocol="grpc").join()
+    start_server(spec, job, index).join()
+
+
+def start_server(spec, job, index):
+    """Starts a `tf.distribute.Server` with as many threads as may wait for each other.
+
+    One for each worker and one more: with fewer, as on a machine of few cores, steps that wait for
+    another worker's can keep that one from ever running.
+    """
+    threads = max(os.cpu_count() or 1, 2 * spec.num_tasks("worker") + 2)
+    config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=threads)
+    return tf.distribute.Server(
+        spec, job_name=job, task_index=index, protocol="grpc", config=config
+    )
 
 
 def _task_of(tf_config):
