@@ -2,11 +2,12 @@
 
     python benchmarks/kill_servers.py [--moments 10] [--steps 600] [--jobs worker ps]
 
-Two workers, two servers and a coordinator run as processes on 127.0.0.1. Every step moves the same
-rows and the bias by the same amount, so the weights at the end say how often each was updated. After
-SIGKILL a worker is started again while the run goes on: every step must be there, and at most one
-for the killed worker twice. After SIGKILL of a server the coordinator must end with ConnectionError;
-everything is started again and goes on from the last checkpoint: every step must be there once.
+Two workers, two servers and a coordinator run as processes on 127.0.0.1. Every step moves the
+same rows and the bias by the same amount, so the weights at the end say how often each was updated.
+After SIGKILL a worker is started again while the run goes on: every step must be there, and at most
+one, that of the killed worker, twice. After SIGKILL of a server the coordinator must end with
+ConnectionError; everything is started again and goes on from the last checkpoint: every step must
+be there once.
 """
 
 import argparse
@@ -121,7 +122,7 @@ class Cluster:
         deadline = time.monotonic() + TIMEOUT_S
         while not any(line.startswith(f"step {step}\n") for line in self._lines[-400:]):
             if self.chief.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("The run did not get to the step:\n" + "".join(self._lines[-30:]))
+                raise RuntimeError(f"Step {step} never came:\n{''.join(self._lines[-30:])}")
             time.sleep(0.01)
 
     def wait(self):

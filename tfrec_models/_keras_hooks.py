@@ -194,7 +194,7 @@ def build_for_training(model, batch):
 
 
 def count_atomically(optimizer):
-    """Makes workers that count steps at the same moment count each; Keras reads, adds and writes."""
+    """Lets workers count steps at the same moment; Keras reads, adds and writes."""
     parts = getattr(optimizer, "optimizers", [])
     for each in (optimizer, getattr(optimizer, "inner_optimizer", None), *parts):
         if each is not None:

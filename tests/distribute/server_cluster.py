@@ -77,20 +77,23 @@ def largest_difference(one, two):
 
 
 def weights(directory):
-    """20 steps for each optimizer and form equal one device; slots lie beside their rows."""
-    strategy = start()
+    """20 steps with two workers, one at a time, equal one device; slots lie beside their rows.
+
+    Which of the workers takes a step is left to TensorFlow, so all steps are on one batch.
+    """
+    strategy = start(workers=2)
     forms = ("dict", "packed", "kjt", "ids")
     for (name, _), form in zip(OPTIMIZERS.items(), forms, strict=True):
-        batches = as_form(form, dataset(8))
+        batches = as_form(form, dataset(8, batch=8))
         alone = made(name)
         first = [v.numpy() for v in alone.variables]
         served = made(name, strategy, first)
         tables = served.embedding_bag_collection.table_variables
         assert all(is_sharded(table.value) for table in tables)
-        alone.fit(batches, epochs=10, shuffle=False, verbose=0)
+        alone.fit(batches, epochs=20, shuffle=False, verbose=0)
         history = fit_on_servers(
             served,
-            lambda form=form: as_form(form, dataset(8)),
+            lambda form=form: as_form(form, dataset(8, batch=8)),
             epochs=10,
             steps_per_epoch=2,
             max_pending=1,
@@ -137,7 +140,10 @@ def counting(directory):
         model = Sums()
         model.compile(optimizers.SGD(0.25), loss=lambda y_true, y_pred: y_pred)
     steps = 300
-    data = (lambda: tf.data.Dataset.from_tensors((tf.range(32) // 2, tf.zeros((32, 1)))))
+
+    def data():
+        return tf.data.Dataset.from_tensors((tf.range(32) // 2, tf.zeros((32, 1))))
+
     fit_on_servers(model, data, steps_per_epoch=steps, verbose=0)
     expected = np.zeros((40, 4), np.float32)
     # Each of rows 0 to 15 is in 2 of 32 examples, the gradient is 1 in each.
@@ -174,19 +180,6 @@ def checkpoints(directory):
     np.testing.assert_array_equal(collection.read_table("t1"), before)
 
 
-def together(directory):
-    """Two workers and two servers, one step at a time: 20 steps on one batch equal one device."""
-    strategy = start(workers=2)
-    data = lambda: dataset(8, batch=8)  # noqa: E731
-    for name in OPTIMIZERS:
-        alone = made(name)
-        served = made(name, strategy, [v.numpy() for v in alone.variables])
-        alone.fit(data(), epochs=20, verbose=0)
-        fit_on_servers(served, data, steps_per_epoch=20, max_pending=1, verbose=0)
-        difference = largest_difference(alone, served)
-        assert difference < 1e-6, (name, difference)
-
-
 def refused(directory):
     """Everything that cannot work is refused before a step is taken."""
 
@@ -217,7 +210,7 @@ def refused(directory):
     refuses(ValueError, "Adagrad cannot update tables", run, stock, data)
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (weights, together, counting, checkpoints, refused)}
+SCENARIOS = {scenario.__name__: scenario for scenario in (weights, counting, checkpoints, refused)}
 
 
 if __name__ == "__main__":

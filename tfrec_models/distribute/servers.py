@@ -95,7 +95,9 @@ def start_server(spec, job, index):
 
 def _task_of(tf_config):
     if not tf_config:
-        raise ValueError(f"TF_CONFIG is not set. Set it on each machine, for instance to {_EXAMPLE}")
+        raise ValueError(
+            f"TF_CONFIG is not set. Set it on each machine, for instance to {_EXAMPLE}"
+        )
     try:
         config = json.loads(tf_config)
         cluster, task = config["cluster"], config["task"]
@@ -115,6 +117,4 @@ def _task_of(tf_config):
 
 def _check_cluster(cluster):
     if not cluster.get("ps") or not cluster.get("worker"):
-        raise ValueError(
-            f'A cluster needs at least one "ps" and one "worker", received {cluster}.'
-        )
+        raise ValueError(f'A cluster needs at least one "ps" and one "worker", received {cluster}.')

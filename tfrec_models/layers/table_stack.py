@@ -110,8 +110,15 @@ class TableStack:
             counts = [1, *(table.num_rows for table in self.tables)]
             if first_row is not None:
                 half_width, middle = np.float32((high - low) / 2), np.float32((high + low) / 2)
+                ends = np.cumsum(counts)
                 return _uniform_from_row(
-                    shape, dtype, np.int64(seed), np.int64(first_row), np.cumsum(counts), half_width, middle
+                    shape,
+                    dtype,
+                    np.int64(seed),
+                    np.int64(first_row),
+                    ends,
+                    half_width,
+                    middle,
                 )
             half_width = np.repeat(np.float32((high - low) / 2), counts)[:, np.newaxis]
             middle = np.float32((high + low) / 2)

@@ -76,9 +76,7 @@ class RowOptimizer(OptimizerHooks):
             for v in variables
         ]
         self._averages = self.create_averages(variables) if self.use_ema else None
-        self._locks = (
-            [new_locks(native(v)) for v in variables] if self.updates_on_servers else None
-        )
+        self._locks = [new_locks(native(v)) for v in variables] if self.updates_on_servers else None
 
     def slots_of(self, variable):
         """Returns a dict from name to the slot of a variable the optimizer was built with."""
