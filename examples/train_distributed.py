@@ -6,6 +6,10 @@ trained on follows from TF_CONFIG and the devices that are there, or from --stra
   one           one device. The default where TF_CONFIG is not set and there is at most one GPU.
   mirrored      all GPUs of this machine, each with a copy of the model (MirroredStrategy). The
                 default where there are several. --cpu-devices 2 shows it on a machine without.
+  host          as mirrored, but with one copy of the variables, in the host's memory, for tables
+                too large for one GPU: each step reads the rows of its batch and the dense weights
+                from there (CentralStorageStrategy). Never the default. Keras's metrics are wrong
+                under it, and its Dropout fails; weights and predictions are right.
   multi-worker  all machines in TF_CONFIG's "worker" list, each with copies of the model
                 (MultiWorkerMirroredStrategy). The default where TF_CONFIG has no "ps" list.
   servers       tables in pieces on the machines of TF_CONFIG's "ps" list, for tables larger than
@@ -46,7 +50,7 @@ from tfrec_models.optimizers import CompositeOptimizer, LazyAdam  # noqa: E402
 
 EMBEDDING_DIM = 16
 LEARNING_RATE = 0.006
-STRATEGIES = ("one", "mirrored", "multi-worker", "servers")
+STRATEGIES = ("one", "mirrored", "host", "multi-worker", "servers")
 
 
 def main():
@@ -58,7 +62,7 @@ def main():
     if name == "servers":
         train_on_servers(options)
     else:
-        train_mirrored(options, make_strategy(name, options))
+        train_mirrored(options, make_strategy(name, options), shows_metrics=name != "host")
 
 
 def parse_arguments():
@@ -77,7 +81,7 @@ def parse_arguments():
         "--cpu-devices",
         type=int,
         metavar="N",
-        help="split the CPU into N devices, to try 'mirrored' without GPUs",
+        help="split the CPU into N devices, to try 'mirrored' and 'host' without GPUs",
     )
     parser.add_argument(
         "--wait",
@@ -136,9 +140,12 @@ def make_strategy(name, options):
     """The strategy comes first: TensorFlow wants to know its cluster before any tensor."""
     if name == "multi-worker":
         return multi_worker_strategy(timeout_seconds=options.wait)
+    cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
+    devices = cpus if options.cpu_devices else None
     if name == "mirrored":
-        cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
-        return tf.distribute.MirroredStrategy(cpus if options.cpu_devices else None)
+        return tf.distribute.MirroredStrategy(devices)
+    if name == "host":
+        return tf.distribute.experimental.CentralStorageStrategy(devices, "CPU:0")
     return tf.distribute.get_strategy()
 
 
@@ -148,7 +155,7 @@ def split_cpu(devices):
     tf.config.set_logical_device_configuration(cpu, configuration)
 
 
-def train_mirrored(options, strategy):
+def train_mirrored(options, strategy, shows_metrics):
     keras.utils.set_random_seed(options.seed)
     log = ClickLog(num_train=options.train_rows, seed=options.seed)
     is_chief = strategy.extended.should_checkpoint
@@ -161,9 +168,9 @@ def train_mirrored(options, strategy):
         options.checkpoints,
         epochs=options.epochs,
         save_every=options.save_every,
-        validation_data=log.dataset("validation", options.batch_size),
-        # One line an epoch on the chief, where no terminal draws a bar.
-        verbose=2 if is_chief else 0,
+        validation_data=log.dataset("validation", options.batch_size) if shows_metrics else None,
+        # One line an epoch, on the chief alone.
+        verbose=2 if is_chief and shows_metrics else 0,
     )
     # Every worker takes part in predict, and each gets all predictions, in order.
     logits = model.predict(log.dataset("test", options.batch_size), verbose=0)

@@ -58,6 +58,13 @@ class StrategyTraining:
         strategy = self._distribute_strategy
         if strategy is None:
             return
+        if isinstance(strategy, tf.distribute.experimental.CentralStorageStrategy):
+            warnings.warn(
+                "Under CentralStorageStrategy weights and predictions are right, but the loss and "
+                "metrics that Keras shows are not: each replica adds to what the others have "
+                "added. Take metrics from predict().",
+                stacklevel=4,
+            )
         if iterator is not None:
             for _, _, batches in iterator:
                 data_batch = next(batches)

@@ -3,6 +3,7 @@
 One pair of processes does it all: starting one is most of the time.
 """
 
+import pathlib
 import sys
 
 from tests.distribute import interrupted_run
@@ -30,6 +31,11 @@ def main(directory):
     np.savez(f"{directory}/found_{rank}.npz", **found)
 
     interrupted_run.train(strategy, f"{directory}/whole", f"{directory}/whole.npz")
+    try:
+        # The chief alone sees the checkpoints.
+        interrupted_run.train(strategy, f"{directory}/{['whole', 'unseen'][rank]}", "")
+    except ValueError as error:
+        pathlib.Path(directory, f"refused_{rank}").write_text(str(error))
     # The chief dies while it saves; what happens to the other is the test.
     kill_at_save = 3 if rank == 0 else None
     interrupted_run.train(strategy, f"{directory}/killed", f"{directory}/lost.npz", kill_at_save)

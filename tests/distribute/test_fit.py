@@ -53,21 +53,21 @@ DATASETS = {
 }
 
 
-def make_model(strategy=None, use_ema=False, **compile_arguments):
+def make_model(strategy=None, use_ema=False, dropout=0.5, **compile_arguments):
     """Dropout and Adam, so that seeds and slots matter."""
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = keras.Sequential(
-            [keras.layers.Dense(4, "tanh"), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+            [keras.layers.Dense(4, "tanh"), keras.layers.Dropout(dropout), keras.layers.Dense(1)]
         )
         model.compile(keras.optimizers.Adam(0.1, use_ema=use_ema), "mse", **compile_arguments)
     return model
 
 
-def run_to_the_end(directory, stops, data, strategy=None, callbacks=(), **compile_arguments):
+def run_to_the_end(directory, stops, data, strategy=None, callbacks=(), **model_arguments):
     """Trains for three epochs in as many runs as it takes; returns all variables at the end."""
     keras.utils.set_random_seed(5)
     for steps in [*stops, None]:
-        model = make_model(strategy, **compile_arguments)
+        model = make_model(strategy, **model_arguments)
         stop = [StopAfter(steps)] if steps else []
         try:
             fit(

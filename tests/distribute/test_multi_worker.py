@@ -37,6 +37,14 @@ def test_weights_equal_one_device(pair):
             assert np.isfinite(found[f"{form}/loss"])
 
 
+def test_a_directory_that_only_the_chief_sees_is_refused(pair):
+    """Every worker says what each of them found; nobody trains with other weights."""
+    directory, _ = pair
+    for rank in range(2):
+        message = (directory / f"refused_{rank}").read_text()
+        assert "(epoch, step) is [[2, 0], [-1, -1]] in their order, -1 for none" in message
+
+
 def test_a_killed_worker_ends_the_run_and_a_restart_finishes_it(pair):
     """The chief is killed in a save: the other raises, both start again, weights equal to the bit.
 
