@@ -134,17 +134,20 @@ class Sums(keras.Model):
 
 
 def counting(directory):
-    """Four workers at once on the same rows: every update is there, to the bit."""
+    """Four workers at once on the same rows: every update and count is there, to the bit."""
     strategy = start(workers=4)
     with strategy.scope():
         model = Sums()
-        model.compile(optimizers.SGD(0.25), loss=lambda y_true, y_pred: y_pred)
+        mean = keras.metrics.MeanMetricWrapper(lambda y_true, y_pred: y_true, name="mean")
+        model.compile(optimizers.SGD(0.25), loss=lambda y_true, y_pred: y_pred, metrics=[mean])
     steps = 300
 
     def data():
-        return tf.data.Dataset.from_tensors((tf.range(32) // 2, tf.zeros((32, 1))))
+        return tf.data.Dataset.from_tensors((tf.range(32) // 2, tf.range(32.0)[:, None]))
 
-    fit_on_servers(model, data, steps_per_epoch=steps, verbose=0)
+    history = fit_on_servers(model, data, steps_per_epoch=steps, verbose=0).history
+    assert history["mean"] == [15.5]
+    assert int(mean.count.numpy()) == steps * 32
     expected = np.zeros((40, 4), np.float32)
     # Each of rows 0 to 15 is in 2 of 32 examples, the gradient is 1 in each.
     expected[:16] = -0.25 * steps * 2 / 32

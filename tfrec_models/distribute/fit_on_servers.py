@@ -62,18 +62,19 @@ def fit_on_servers(
     Args:
         model: `keras.Model`, made and compiled in the scope of a `ParameterServerStrategy`.
         dataset_fn: function without arguments that returns a `tf.data.Dataset` of
-            `(inputs, labels)`. Each worker calls it and repeats its batches for ever.
+            `(inputs, labels)`, made of files and TensorFlow operations inside the function. Each
+            worker runs it by itself and repeats its batches for ever, so tensors of this process,
+            `from_generator` and `py_function` are out of its reach.
         epochs: int, in all.
         steps_per_epoch: int, steps of all workers together.
         validation_dataset_fn: function as `dataset_fn`; read once after each epoch on the
-            coordinator, which hands its batches to the workers one after the other, so that the
-            metrics are exact.
+            coordinator, which hands its batches to the workers.
         validation_steps: int, the batches to read; needed if that dataset does not end.
         callbacks: list of `keras.callbacks.Callback`. At the begin and end of an epoch all steps
             are done and the weights stand still. `on_train_batch_end` comes once for each step in
             the order they were given out, while others run on; its logs are the metrics so far as
-            that step's worker saw them, less what two workers counted at the same moment;
-            so are those of the epoch. `on_train_batch_begin` is not called.
+            that step's worker saw them; those of the epoch are exact, for metrics that
+            count or sum, as Keras's do. `on_train_batch_begin` is not called.
         checkpoint_directory: path, of its own for each run.
         save_every: int, steps between checkpoints; one is written at the end of each epoch anyway.
         verbose: that of `model.fit`.
@@ -107,8 +108,8 @@ def fit_on_servers(
         if isinstance(function, tf.data.Dataset) or not callable(function):
             raise TypeError(
                 f"{name} must be a function that returns a dataset, which each worker calls for "
-                f"itself; received {type(function).__name__}. Pass `lambda: dataset`'s body: "
-                "make the dataset inside the function."
+                f"itself; received {type(function).__name__}. Make the dataset inside a "
+                "function and pass that."
             )
     for name, number in (
         ("steps_per_epoch", steps_per_epoch),
@@ -222,11 +223,12 @@ class _Run:
     def evaluate(self, dataset_fn, steps):
         """Returns the metrics of a dataset, each of its batches evaluated by one worker."""
         self._model.reset_metrics()
-        # One batch after the other: Keras's metrics read, add and write, so that two at once would
-        # lose counts.
+        pending = collections.deque()
         for batch in dataset_fn().take(-1 if steps is None else steps):
-            self._coordinator.schedule(self._evaluate_step, args=(batch,))
-            self._coordinator.join()
+            if len(pending) == self._max_pending:
+                pending.popleft().fetch()
+            pending.append(self._coordinator.schedule(self._evaluate_step, args=(batch,)))
+        self._coordinator.join()
         return _floats(self._model.get_metrics_result())
 
     def save(self, epoch, step):

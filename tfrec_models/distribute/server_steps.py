@@ -16,19 +16,25 @@ def make_steps(model):
         variables = model.trainable_variables
         pieces = [shards(native(variable)) for variable in variables]
         with tf.GradientTape() as tape:
-            y_pred, loss = _forward(model, x, y, sample_weight, training=True)
-            loss = model.optimizer.scale_loss(loss)
+            y_pred = model(x, training=True)
+            loss = model.compute_loss(
+                x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
+            )
+            scaled = model.optimizer.scale_loss(loss)
         gradients = [
             join_gradients(native(variable), gradient)
-            for variable, gradient in zip(variables, tape.gradient(loss, pieces), strict=True)
+            for variable, gradient in zip(variables, tape.gradient(scaled, pieces), strict=True)
         ]
         model.optimizer.apply(gradients, variables)
-        return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        return _count(model, x, y, y_pred, sample_weight, loss)
 
     def evaluate(batch):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        y_pred, _ = _forward(model, x, y, sample_weight, training=False)
-        return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        y_pred = model(x, training=False)
+        loss = model.compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
+        )
+        return _count(model, x, y, y_pred, sample_weight, loss)
 
     @tf.function
     def train_step(iterator):
@@ -41,11 +47,19 @@ def make_steps(model):
     return train_step, evaluate_step
 
 
-def _forward(model, x, y, sample_weight, training):
-    y_pred = model(x, training=training)
-    loss = model.compute_loss(
-        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
-    )
+def _count(model, x, y, y_pred, sample_weight, loss):
+    """Adds one batch to the metrics, and returns them.
+
+    Keras's metrics read, add and write, so that two workers at once would lose counts. Here they
+    count the batch from zero, and the sums are added to those on the servers by operations that
+    nobody comes between.
+    """
+    variables = model.metrics_variables
+    zeros = [(v, tf.zeros(v.shape, v.dtype)) for v in variables]
     first = tf.nest.flatten(y if y is not None else x, expand_composites=True)[0]
-    track_loss(model, loss, tf.shape(first)[0])
-    return y_pred, loss
+    with keras.StatelessScope(state_mapping=zeros) as scope:
+        track_loss(model, loss, tf.shape(first)[0])
+        model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    for variable in variables:
+        native(variable).assign_add(scope.get_current_value(variable))
+    return model.get_metrics_result()
