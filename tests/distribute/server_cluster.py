@@ -54,10 +54,12 @@ def start(workers=1, servers=2, partitioner=cut_tables):
     return server_strategy(partitioner, timeout_seconds=20, cluster=cluster)
 
 
-def made(optimizer, strategy=None, weights=None):
+def made(optimizer, strategy=None, weights=None, metrics=None):
     keras.utils.set_random_seed(5)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        model = compiled(make(), OPTIMIZERS[optimizer]())
+        model = make()
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile(OPTIMIZERS[optimizer](), loss, metrics=metrics and metrics())
         model.build()
     if weights:
         set_weights(model, weights)
@@ -159,7 +161,9 @@ def counting(directory):
 def checkpoints(directory):
     """One machine's checkpoint goes on on servers, and back; tables are read and written there."""
     strategy = start()
-    alone, served = made("row_wise"), made("row_wise", strategy)
+    # Made in the scope of the model they belong to.
+    metrics = lambda: [keras.metrics.AUC(from_logits=True, name="auc")]  # noqa: E731
+    alone, served = made("row_wise"), made("row_wise", strategy, metrics=metrics)
     fit(alone, dataset(8), directory, epochs=2, verbose=0)
     arguments = {"steps_per_epoch": 2, "checkpoint_directory": directory, "verbose": 0}
     data = lambda: dataset(8)  # noqa: E731
@@ -167,7 +171,7 @@ def checkpoints(directory):
         served, data, epochs=4, max_pending=1, save_every=1, validation_dataset_fn=data, **arguments
     )
     assert history.epoch == [2, 3] and "val_auc" in history.history
-    again, straight = made("row_wise"), made("row_wise")
+    again, straight = made("row_wise"), made("row_wise", metrics=metrics)
     TrainingCheckpoint(training_variables(again), directory).restore()
     straight.fit(dataset(8), epochs=4, shuffle=False, verbose=0)
     assert largest_difference(again, served) == 0
