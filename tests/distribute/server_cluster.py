@@ -30,6 +30,7 @@ from tfrec_models.distribute import (
     training_variables,
 )
 from tfrec_models.distribute.servers import start_server
+from tfrec_models.layers.table_stack import TableStack
 from tfrec_models.sharding import is_sharded, shards
 
 # Keras's own are for dense weights alone here.
@@ -187,6 +188,38 @@ def checkpoints(directory):
     np.testing.assert_array_equal(collection.read_table("t1"), before)
 
 
+def filling(directory):
+    """No process makes a whole table: each piece is filled by itself, within its rows' bounds."""
+    drawn = []
+    whole = TableStack.initializer
+
+    def recording(stack):
+        initialize = whole(stack)
+
+        def initialize_and_record(shape, dtype=None, **keywords):
+            rows = initialize(shape, dtype, **keywords)
+            drawn.append((tuple(shape), rows.device.split("/device")[0]))
+            return rows
+
+        return initialize_and_record
+
+    TableStack.initializer = recording
+    with start().scope():
+        tables = [
+            EmbeddingBagConfig(30, 4, "a", weight_init_min=1.0, weight_init_max=2.0),
+            EmbeddingBagConfig(21, 4, "b", weight_init_min=-5.0, weight_init_max=-4.0),
+        ]
+        collection = EmbeddingBagCollection(tables)
+        collection.build()
+    servers = [f"/job:ps/replica:0/task:{task}" for task in (0, 1)]
+    assert drawn == [((26, 4), servers[0]), ((26, 4), servers[1])], drawn
+    for name, low, high in (("a", 1, 2), ("b", -5, -4)):
+        rows = collection.read_table(name).numpy()
+        assert low <= rows.min() and rows.max() <= high and len(np.unique(rows)) > 80
+    shards_drawn = [shard.numpy() for shard in shards(collection.table_variables[0].value)]
+    assert not np.isin(shards_drawn[0], shards_drawn[1]).any()
+
+
 def refused(directory):
     """Everything that cannot work is refused before a step is taken."""
 
@@ -217,7 +250,9 @@ def refused(directory):
     refuses(ValueError, "Adagrad cannot update tables", run, stock, data)
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (weights, counting, checkpoints, refused)}
+SCENARIOS = {
+    scenario.__name__: scenario for scenario in (weights, counting, checkpoints, filling, refused)
+}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.distribute import processes
 KILL = pathlib.Path(__file__).parents[2] / "benchmarks" / "kill_servers.py"
 
 
-@pytest.mark.parametrize("scenario", ["weights", "counting", "checkpoints", "refused"])
+@pytest.mark.parametrize("scenario", ["weights", "counting", "checkpoints", "filling", "refused"])
 def test_scenario(scenario, tmp_path):
     """The scenario's own checks hold; its docstring says what it proves."""
     (ended,) = processes.run("tests.distribute.server_cluster", scenario, tmp_path / "run")
