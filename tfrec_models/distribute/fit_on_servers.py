@@ -13,7 +13,7 @@ from tfrec_models._keras_hooks import (
     native,
 )
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
-from tfrec_models.distribute.cluster import check_variables
+from tfrec_models.distribute.cluster import answers, check_variables
 from tfrec_models.distribute.server_steps import make_steps
 from tfrec_models.layers.embedding_tables import EmbeddingTables
 from tfrec_models.optimizers import CompositeOptimizer
@@ -168,12 +168,17 @@ def fit_on_servers(
             run.save(epoch + 1, 0)
         model.optimizer.finalize_variable_values(model.trainable_variables)
         callbacks.on_train_end(logs)
-    except _LOST as error:
+    except Exception as error:
+        # A server that dies shows as one of many errors, whichever operation was under way.
+        servers = strategy.cluster_resolver.cluster_spec().job_tasks("ps")
+        lost = [address for address in servers if not answers(address)]
+        if not lost and not isinstance(error, _LOST):
+            raise
         raise ConnectionError(
-            "A parameter server was lost, and the rows it kept with it. Start all servers, workers "
+            f"A parameter server was lost {lost or ''}, and its rows with it. Start all servers, workers "
             "and this script again"
             + ("; the run goes on from its last checkpoint." if checkpoint else ".")
-            + f" TensorFlow says: {error.message}"
+            + f" TensorFlow says: {error}"
         ) from error
     return model.history
 
