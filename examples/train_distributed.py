@@ -28,6 +28,10 @@ On two machines, 10.0.0.1 and 10.0.0.2, sharing /mnt/run:
 
 and on the second the same with "index": 1.
 
+With parameter servers every process has the same TF_CONFIG cluster, {"chief": [...], "worker":
+[...], "ps": [...]}, and its own task. Workers and servers serve until they are killed. A worker
+that died is started again by itself; if a server dies, all are started again.
+
 The data is the generated click log of train_dlrm.py, whose best reachable AUC is known. Batches
 are global: --batch-size is divided among all replicas.
 """
@@ -44,7 +48,15 @@ import tensorflow as tf  # noqa: E402
 
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig  # noqa: E402
 from tfrec_models.datasets import INT_FEATURE_COUNT, ClickLog  # noqa: E402
-from tfrec_models.distribute import fit, multi_worker_strategy  # noqa: E402
+from tfrec_models.distribute import (  # noqa: E402
+    TrainingCheckpoint,
+    fit,
+    fit_on_servers,
+    multi_worker_strategy,
+    run_server,
+    server_strategy,
+    training_variables,
+)
 from tfrec_models.metrics import auc  # noqa: E402
 from tfrec_models.optimizers import CompositeOptimizer, LazyAdam  # noqa: E402
 
@@ -179,10 +191,36 @@ def train_mirrored(options, strategy, shows_metrics):
 
 
 def train_on_servers(options):
-    """The branch for tables larger than one machine."""
-    from tfrec_models.distribute import fit_on_servers
-
-    raise NotImplementedError(fit_on_servers)
+    """Serves if TF_CONFIG says "ps" or "worker"; the chief trains, for tables of any size."""
+    if json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {}).get("type") != "chief":
+        run_server()
+    cut = tf.distribute.experimental.partitioners.MinSizePartitioner(256 << 10, max_shards=16)
+    strategy = server_strategy(cut, timeout_seconds=options.wait)
+    keras.utils.set_random_seed(options.seed)
+    log = ClickLog(num_train=options.train_rows, seed=options.seed)
+    # Workers read files: the generator of the click log is Python, which only runs here.
+    data = os.path.join(options.checkpoints, "data")
+    log.dataset("train", options.batch_size).save(data)
+    with strategy.scope():
+        model = make_model(log.table_sizes)
+        compile_model(model)
+    fit_on_servers(
+        model,
+        lambda: tf.data.Dataset.load(data).shuffle(100),
+        epochs=options.epochs,
+        steps_per_epoch=-(-options.train_rows // options.batch_size),
+        validation_dataset_fn=lambda: log.dataset("validation", options.batch_size),
+        checkpoint_directory=options.checkpoints,
+        save_every=options.save_every,
+        verbose=2,
+    )
+    # The checkpoint is one machine's too. Where the tables do not fit into one, evaluate above.
+    alone = make_model(log.table_sizes)
+    alone.build()
+    compile_model(alone)
+    TrainingCheckpoint(training_variables(alone), options.checkpoints).restore()
+    logits = alone.predict(log.dataset("test", options.batch_size), verbose=0)
+    report(log, alone, logits, options)
 
 
 def make_model(table_sizes):

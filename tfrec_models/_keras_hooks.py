@@ -11,6 +11,8 @@ import tensorflow as tf
 from keras.src import backend, tree
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
+from tfrec_models.sharding import created_beside, is_sharded, on_servers
+
 OLDEST, NEWEST = (3, 12), (3, 15)
 
 
@@ -131,10 +133,28 @@ class OptimizerHooks:
     def create_slot(self, variable, name, shape, initializer, dtype):
         """Creates an optimizer variable on the devices of the model variable it belongs to."""
         stem = getattr(variable, "path", variable.name).replace("/", "_").replace(":", "_")
-        with self._distribution_strategy.extended.colocate_vars_with(native(variable)):
+        value = native(variable)
+        if is_sharded(value):
+            place = created_beside(value, keras.initializers.get(initializer), shape, dtype)
+        else:
+            place = self._distribution_strategy.extended.colocate_vars_with(value)
+        with place:
             return self.add_variable(
                 shape=shape, initializer=initializer, dtype=dtype, name=f"{stem}_{name}"
             )
+
+    @property
+    def updates_on_servers(self):
+        """Whether the variables live on parameter servers, where several workers update them."""
+        return on_servers(self._distribution_strategy)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if not self.updates_on_servers:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        # Each worker applies its own gradients; TensorFlow's `update` knows no variable in pieces.
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, native(variable), learning_rate)
 
     def variable_index(self, variable):
         return self._get_variable_index(variable)
@@ -168,6 +188,24 @@ class OptimizerHooks:
 
     def _update_model_variables_moving_average(self, trainable_variables):
         """Left to `update_step`, which knows the rows and their weights before the step."""
+
+
+def track_loss(model, loss, num_examples):
+    """Adds the loss of one batch to the mean that a model logs."""
+    model._loss_tracker.update_state(loss, sample_weight=num_examples)
+
+
+def build_for_training(model, batch):
+    """Makes all variables of a compiled model, of its metrics and of its optimizer."""
+    model._maybe_symbolic_build(data_batch=batch)
+
+
+def count_atomically(optimizer):
+    """Lets workers count steps at the same moment; Keras reads, adds and writes."""
+    parts = getattr(optimizer, "optimizers", [])
+    for each in (optimizer, getattr(optimizer, "inner_optimizer", None), *parts):
+        if each is not None:
+            each._iterations.assign_add = each._iterations.value.assign_add
 
 
 class IterableAdapter(DataAdapter, tf.distribute.DistributedDataset):

@@ -138,7 +138,7 @@ def _wait_for_peers(addresses, own, timeout_seconds):
     port = int(addresses[own].rpartition(":")[2])
     with socket.create_server(("", port)):
         while missing:
-            missing = [address for address in missing if not _answers(address)]
+            missing = [address for address in missing if not answers(address)]
             if missing and time.monotonic() > deadline:
                 raise TimeoutError(
                     f"No answer from {missing} within {timeout_seconds:g} seconds. Start all "
@@ -147,7 +147,8 @@ def _wait_for_peers(addresses, own, timeout_seconds):
             time.sleep(0.1 if missing else 0)
 
 
-def _answers(address):
+def answers(address):
+    """Whether somebody listens at an address, host:port."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()

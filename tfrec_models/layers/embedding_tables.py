@@ -5,6 +5,7 @@ import abc
 import keras
 
 from tfrec_models.layers.table_stack import stack_tables
+from tfrec_models.sharding import filled_by_shard
 
 
 class EmbeddingTables(keras.layers.Layer, abc.ABC):
@@ -59,13 +60,17 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
 
     def build(self, input_shape=None):
         for number, stack in enumerate(self._stacks):
-            variable = self.add_weight(
-                name=f"embedding_table_{number}",
-                shape=(stack.num_rows, stack.embedding_dim),
-                initializer=stack.initializer(),
-                dtype=stack.data_type or self.variable_dtype,
-                autocast=False,
-            )
+            shape = (stack.num_rows, stack.embedding_dim)
+            dtype = stack.data_type or self.variable_dtype
+            initializer = stack.initializer()
+            with filled_by_shard(initializer, shape, dtype):
+                variable = self.add_weight(
+                    name=f"embedding_table_{number}",
+                    shape=shape,
+                    initializer=initializer,
+                    dtype=dtype,
+                    autocast=False,
+                )
             stack.initialize_by_hand(variable)
             self._variables.append(variable)
         self.built = True

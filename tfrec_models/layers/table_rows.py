@@ -4,6 +4,8 @@ import abc
 
 import tensorflow as tf
 
+from tfrec_models.sharding import gather_rows, shards
+
 
 class VariableRows:
     """The rows of a variable, as they are.
@@ -18,11 +20,11 @@ class VariableRows:
 
     def read_rows(self, rows):
         """Returns one row for each of `rows`."""
-        return tf.gather(self.variable, rows)
+        return gather_rows(self.variable, rows)
 
     def rows_to_pool(self, rows):
         """Returns a table, and where in it `rows` lie."""
-        return self.variable, rows
+        return shards(self.variable), rows
 
 
 class DecodedRows(abc.ABC):

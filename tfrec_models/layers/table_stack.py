@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_models.sharding import gather_rows
+
 
 class TableStack:
     """Where each table lies in the variable that holds several.
@@ -63,7 +65,7 @@ class TableStack:
             name: str, the table's name.
         """
         first, count = self.rows_of(name)
-        return tf.gather(variable.value, tf.range(first, first + count, dtype=tf.int64))
+        return gather_rows(variable.value, tf.range(first, first + count, dtype=tf.int64))
 
     def write(self, variable, name, values):
         """Replaces one table's rows, in place.
@@ -96,12 +98,28 @@ class TableStack:
             self.substitute = None
 
     def initializer(self):
-        """Returns an initializer for the whole variable that makes no second copy of it."""
+        """Returns an initializer for the whole variable that makes no second copy of it.
+
+        With `first_row` it fills as many rows from that one on, as the servers that hold pieces of
+        the variable ask for.
+        """
         seed = random.randint(0, 2**31 - 1)
 
-        def initialize(shape, dtype=None):
+        def initialize(shape, dtype=None, first_row=None):
             low, high = np.array([(0.0, 0.0), *(table.init_range() for table in self.tables)]).T
             counts = [1, *(table.num_rows for table in self.tables)]
+            if first_row is not None:
+                half_width, middle = np.float32((high - low) / 2), np.float32((high + low) / 2)
+                ends = np.cumsum(counts)
+                return _uniform_from_row(
+                    shape,
+                    dtype,
+                    np.int64(seed),
+                    np.int64(first_row),
+                    ends,
+                    half_width,
+                    middle,
+                )
             half_width = np.repeat(np.float32((high - low) / 2), counts)[:, np.newaxis]
             middle = np.float32((high + low) / 2)
             middle = np.repeat(middle, counts)[:, np.newaxis] if middle.any() else None
@@ -128,6 +146,20 @@ def _uniform_by_rows(shape, dtype, seed, half_width, middle):
     if middle is not None:
         drawn += tf.cast(middle, drawn_dtype)
     return tf.cast(drawn, dtype)
+
+
+@tf.function
+def _uniform_from_row(shape, dtype, seed, first_row, ends, half_width, middle):
+    # Everything the length of the rows is made here, on the server that keeps them.
+    rows = first_row + tf.range(shape[0], dtype=tf.int64)
+    table = tf.searchsorted(tf.cast(ends, tf.int64), rows, side="right")
+    return _uniform_by_rows(
+        shape,
+        dtype,
+        tf.stack([seed, first_row]),
+        tf.gather(half_width, table)[:, tf.newaxis],
+        tf.gather(middle, table)[:, tf.newaxis],
+    )
 
 
 def _copies(value):

@@ -1,9 +1,11 @@
 """What the optimizers here share: one exact update for the rows a step touches."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import OptimizerHooks
+from tfrec_models._keras_hooks import OptimizerHooks, native
 from tfrec_models.native.lookup import serves
 from tfrec_models.native.update import update_rows
 from tfrec_models.optimizers._checks import (
@@ -15,6 +17,7 @@ from tfrec_models.optimizers._checks import (
 )
 from tfrec_models.optimizers._row_average import replace_by_average, update_average
 from tfrec_models.optimizers._sparse_rows import merge_rows, read_rows, write_rows
+from tfrec_models.sharding import new_locks, shards, split_rows, update_locked
 
 
 def working_dtype(variable):
@@ -88,6 +91,7 @@ class RowOptimizer(OptimizerHooks):
             for v in variables
         ]
         self._averages = self.create_averages(variables) if self.use_ema else None
+        self._locks = [new_locks(native(v)) for v in variables] if self.updates_on_servers else None
 
     def slots_of(self, variable):
         """Returns a dict from name to the slot of a variable the optimizer was built with."""
@@ -174,21 +178,50 @@ class RowOptimizer(OptimizerHooks):
             variable: `tf.Variable`.
             learning_rate: Scalar.
         """
-        dtype = gradient.dtype
-        learning_rate = tf.cast(learning_rate, dtype)
         index = self.variable_index(variable)
         slots = [slot.value for slot in self._slots[index]]
+        averages = [slot.value for slot in self._averages[index]] if self.use_ema else []
+        weight_decay = self.weight_decay if self.has_weight_decay(variable) else None
+        if not self.updates_on_servers:
+            self._update_piece(
+                [variable, *slots], averages, weight_decay, rows, gradient, learning_rate
+            )
+            return
+        parts = split_rows(variable, rows, gradient)
+        pieces = zip(*(shards(v) for v in [variable, *slots]), strict=True)
+        for piece, lock, part in zip(pieces, self._locks[index], parts, strict=True):
+            update = functools.partial(self._update_piece, piece, averages, weight_decay)
+            update_locked(piece[0], lock, update, *part, learning_rate)
+
+    def _update_piece(self, piece, averages, weight_decay, rows, gradient, learning_rate):
+        """Updates rows of a variable that is whole, or of one of its pieces.
+
+        Args:
+            piece: list of `tf.Variable`, the variable and its slots.
+            averages: list of the two `tf.Variable` of `create_averages`, empty without averages.
+            weight_decay: float, or None.
+            rows, gradient, learning_rate: as for `update_rows`.
+
+        Returns:
+            The operations that write.
+        """
+        variable, *slots = piece
+        dtype = gradient.dtype
+        learning_rate = tf.cast(learning_rate, dtype)
         weights = old = read_rows(variable, rows, dtype)
-        if self.has_weight_decay(variable):
-            weights -= weights * tf.cast(self.weight_decay, dtype) * learning_rate
+        if weight_decay is not None:
+            weights -= weights * tf.cast(weight_decay, dtype) * learning_rate
         new, new_slots = self.rule(
             weights, gradient, [read_rows(s, rows, dtype) for s in slots], learning_rate
         )
-        for target, value in zip([variable, *slots], [new, *new_slots], strict=True):
+        written = [
             write_rows(target, rows, value)
-        if self.use_ema:
-            average, stamp = (slot.value for slot in self._averages[index])
+            for target, value in zip(piece, [new, *new_slots], strict=True)
+        ]
+        if averages:
+            average, stamp = averages
             update_average(average, stamp, rows, old, new, self.iterations + 1, self.ema_momentum)
+        return written
 
     def finalize_variable_values(self, var_list):
         if not self.use_ema:

@@ -47,6 +47,7 @@ def read_rows(variable, rows, dtype):
 def write_rows(variable, rows, values):
     values = tf.cast(values, variable.dtype)
     if rows is None:
-        variable.assign(values)
+        written = variable.assign(values)
     else:
-        variable.scatter_update(tf.IndexedSlices(values, rows))
+        written = variable.scatter_update(tf.IndexedSlices(values, rows))
+    return None if tf.executing_eagerly() else getattr(written, "op", written)

@@ -1,0 +1,300 @@
+"""`fit` for tables larger than one machine, over parameter servers."""
+
+import collections
+
+import keras
+import tensorflow as tf
+
+from tfrec_models._keras_hooks import (
+    all_layers,
+    build_for_training,
+    count_atomically,
+    is_made_in,
+    native,
+)
+from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
+from tfrec_models.distribute.cluster import answers, check_variables
+from tfrec_models.distribute.server_steps import make_steps
+from tfrec_models.layers.embedding_tables import EmbeddingTables
+from tfrec_models.optimizers import CompositeOptimizer
+from tfrec_models.optimizers._row_optimizer import RowOptimizer
+from tfrec_models.sharding import is_sharded, on_servers
+
+# Connections that break, and servers that came back empty.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
+
+
+def fit_on_servers(
+    model,
+    dataset_fn,
+    *,
+    epochs=1,
+    steps_per_epoch=None,
+    validation_dataset_fn=None,
+    validation_steps=None,
+    callbacks=(),
+    checkpoint_directory=None,
+    save_every=None,
+    verbose="auto",
+    max_pending=None,
+):
+    """`model.fit` under ParameterServerStrategy, which Keras's own does not know.
+
+    The tables lie in pieces on the servers, each with its optimizer state beside it; dense weights
+    lie on the servers too, whole. A step reads the rows it needs, once each, and sends the summed
+    gradient of each row to the server that keeps it, where the update is computed.
+
+    Workers do not wait for each other. A step's gradient may be taken at weights that other steps
+    have changed since. Each update is applied whole: the optimizers of `tfrec_models.optimizers`
+    read, compute and write under a lock for each piece of a variable, so no worker's update
+    overwrites another's. Keras's own optimizers take no lock: their plain SGD adds and loses
+    nothing, the others may lose part of an update of the dense weights to another at the same
+    moment. With `max_pending=1` steps follow one another, and the weights are those of one device.
+
+    A lost worker's step is given to another, or to itself once it is back; training goes on. A
+    step that was cut off while it updated may have updated some variables, and is then done again
+    for them: no update is lost, at most one a lost worker is applied twice. A lost server takes
+    its rows with it and the call raises `ConnectionError`. Start everything again: with a
+    `checkpoint_directory` the run goes on from its last checkpoint, and the steps since are lost.
+    The files are those of `fit`: what was trained here loads on one machine and the other way
+    round. Data is not in them: each worker begins its dataset anew, so shuffle without a seed.
+
+    Args:
+        model: `keras.Model`, made and compiled in the scope of a `ParameterServerStrategy`.
+        dataset_fn: function without arguments that returns a `tf.data.Dataset` of
+            `(inputs, labels)`, made of files and TensorFlow operations inside the function. Each
+            worker runs it by itself and repeats its batches for ever, so tensors of this process,
+            `from_generator` and `py_function` are out of its reach.
+        epochs: int, in all.
+        steps_per_epoch: int, steps of all workers together.
+        validation_dataset_fn: function as `dataset_fn`; read once after each epoch on the
+            coordinator, which hands its batches to the workers.
+        validation_steps: int, the batches to read; needed if that dataset does not end.
+        callbacks: list of `keras.callbacks.Callback`. At the begin and end of an epoch all steps
+            are done and the weights stand still. `on_train_batch_end` comes once for each step in
+            the order they were given out, while others run on; its logs are the metrics so far as
+            that step's worker saw them; those of the epoch are exact, for metrics that
+            count or sum, as Keras's do. `on_train_batch_begin` is not called.
+        checkpoint_directory: path, of its own for each run.
+        save_every: int, steps between checkpoints; one is written at the end of each epoch anyway.
+        verbose: that of `model.fit`.
+        max_pending: int, how many steps may be given out and not done; four for each worker if
+            None.
+
+    Returns:
+        `keras.callbacks.History` of the epochs that were run.
+
+    Raises:
+        TypeError: if `dataset_fn` is no function.
+        ValueError: if `steps_per_epoch` is missing; if the model was made outside the scope or
+            its dense weights are cut; on a callback that needs the state after every single step;
+            on several GPUs a worker.
+        ConnectionError: if a parameter server was lost.
+
+    Example:
+
+        strategy = server_strategy(
+            tf.distribute.experimental.partitioners.MinSizePartitioner(16 << 20, max_shards=2)
+        )
+        with strategy.scope():
+            model = DLRM(...)
+            model.compile(RowWiseAdagrad(0.05), keras.losses.BinaryCrossentropy(from_logits=True))
+        fit_on_servers(model, dataset_fn, epochs=2, steps_per_epoch=1000)
+    """
+    for name, function in (
+        ("dataset_fn", dataset_fn),
+        ("validation_dataset_fn", validation_dataset_fn or (lambda: None)),
+    ):
+        if isinstance(function, tf.data.Dataset) or not callable(function):
+            raise TypeError(
+                f"{name} must be a function that returns a dataset, which each worker calls for "
+                f"itself; received {type(function).__name__}. Make the dataset inside a "
+                "function and pass that."
+            )
+    for name, number in (
+        ("steps_per_epoch", steps_per_epoch),
+        ("epochs", epochs),
+        ("save_every", save_every or 1),
+        ("max_pending", max_pending or 1),
+    ):
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(
+                f"{name} must be an integer of at least 1, received {number}. Workers repeat their "
+                "data for ever, so only steps_per_epoch says where an epoch ends."
+            )
+    _check_callbacks(callbacks)
+    strategy = model.distribute_strategy
+    _check_strategy(model, strategy)
+    _check_optimizer(model.optimizer)
+    batch = next(iter(dataset_fn()))
+    with strategy.scope():
+        if not model.built:
+            model(keras.utils.unpack_x_y_sample_weight(batch)[0])
+        build_for_training(model, batch)
+    count_atomically(model.optimizer)
+    _check_dense_weights(model)
+    checkpoint = None
+    position = {"epoch": 0, "step": 0, "stopped": False}
+    if checkpoint_directory is not None:
+        variables = training_variables(model)
+        check_variables(strategy, variables)
+        checkpoint = TrainingCheckpoint(variables, checkpoint_directory)
+        checkpoint.delete_unfinished()
+        position = checkpoint.restore() or position
+    run = _Run(model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every)
+    callbacks = keras.callbacks.CallbackList(
+        list(callbacks),
+        add_history=True,
+        add_progbar=verbose != 0,
+        model=model,
+        verbose=1 if verbose == "auto" else verbose,
+        epochs=epochs,
+        steps=steps_per_epoch,
+    )
+    model.stop_training = position["stopped"]
+    try:
+        callbacks.on_train_begin()
+        logs = {}
+        for epoch in range(position["epoch"], epochs):
+            if model.stop_training:
+                break
+            callbacks.on_epoch_begin(epoch)
+            first_step = position["step"] if epoch == position["epoch"] else 0
+            logs = run.train_epoch(epoch, first_step, callbacks)
+            if validation_dataset_fn is not None:
+                found = run.evaluate(validation_dataset_fn, validation_steps)
+                logs |= {f"val_{name}": value for name, value in found.items()}
+            callbacks.on_epoch_end(epoch, logs)
+            run.save(epoch + 1, 0)
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        callbacks.on_train_end(logs)
+    except Exception as error:
+        # A server that dies shows as one of many errors, whichever operation was under way.
+        servers = strategy.cluster_resolver.cluster_spec().job_tasks("ps")
+        lost = [address for address in servers if not answers(address)]
+        if not lost and not isinstance(error, _LOST):
+            raise
+        raise ConnectionError(
+            f"A parameter server was lost {lost or ''}, and its rows with it. Start all servers, workers "
+            "and this script again"
+            + ("; the run goes on from its last checkpoint." if checkpoint else ".")
+            + f" TensorFlow says: {error}"
+        ) from error
+    return model.history
+
+
+class _Run:
+    """Gives out steps, and keeps no more of them pending than it may."""
+
+    def __init__(self, model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every):
+        strategy = model.distribute_strategy
+        self._model = model
+        self._steps_per_epoch = steps_per_epoch
+        self._checkpoint = checkpoint
+        self._save_every = save_every
+        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        self._max_pending = max_pending or 4 * strategy.extended._num_workers
+        self._train_step, self._evaluate_step = make_steps(model)
+        self._iterator = iter(
+            self._coordinator.create_per_worker_dataset(lambda: dataset_fn().repeat())
+        )
+
+    def train_epoch(self, epoch, first_step, callbacks):
+        """Trains to the end of an epoch and returns its logs."""
+        self._model.reset_metrics()
+        pending, done = collections.deque(), first_step
+
+        def finish_one():
+            nonlocal done
+            logs = pending.popleft().fetch()
+            callbacks.on_train_batch_end(done, _floats(logs))
+            done += 1
+
+        for step in range(first_step, self._steps_per_epoch):
+            if len(pending) == self._max_pending:
+                finish_one()
+            if self._model.stop_training:
+                break
+            pending.append(self._coordinator.schedule(self._train_step, args=(self._iterator,)))
+            if self._save_every and (step + 1) % self._save_every == 0:
+                while pending:
+                    finish_one()
+                self.save(epoch, step + 1)
+        while pending:
+            finish_one()
+        self._coordinator.join()
+        return _floats(self._model.get_metrics_result())
+
+    def evaluate(self, dataset_fn, steps):
+        """Returns the metrics of a dataset, each of its batches evaluated by one worker."""
+        self._model.reset_metrics()
+        pending = collections.deque()
+        for batch in dataset_fn().take(-1 if steps is None else steps):
+            if len(pending) == self._max_pending:
+                pending.popleft().fetch()
+            pending.append(self._coordinator.schedule(self._evaluate_step, args=(batch,)))
+        self._coordinator.join()
+        return _floats(self._model.get_metrics_result())
+
+    def save(self, epoch, step):
+        """Writes a checkpoint, if there is a directory for it. No step may be pending."""
+        if self._checkpoint is not None:
+            stopped = bool(self._model.stop_training)
+            self._checkpoint.save({"epoch": epoch, "step": step, "stopped": stopped})
+
+
+def _floats(logs):
+    return {name: float(value) for name, value in logs.items()}
+
+
+def _check_callbacks(callbacks):
+    for callback in callbacks:
+        saves_in_epoch = getattr(callback, "save_freq", "epoch") != "epoch"
+        refused = (keras.callbacks.BackupAndRestore, keras.callbacks.SwapEMAWeights)
+        if isinstance(callback, refused) or saves_in_epoch:
+            raise ValueError(
+                f"{type(callback).__name__} needs the weights as they are after a single step, "
+                "but here other steps run meanwhile. Use checkpoint_directory and save_every, or "
+                "save_freq='epoch'."
+            )
+
+
+def _check_strategy(model, strategy):
+    if not on_servers(strategy) or not is_made_in(model, strategy):
+        raise ValueError(
+            f"{model.name} was made outside the scope of a ParameterServerStrategy. Make and "
+            "compile it inside `with strategy.scope():`."
+        )
+    if strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            f"Each worker has {strategy.num_replicas_in_sync} GPUs; one is supported. Start one "
+            "worker for each GPU, with CUDA_VISIBLE_DEVICES."
+        )
+
+
+def _check_dense_weights(model):
+    tables = {
+        id(variable)
+        for layer in all_layers(model)
+        if isinstance(layer, EmbeddingTables)
+        for variable in layer.table_variables
+    }
+    cut = [v for v in model.variables if is_sharded(native(v)) and id(v) not in tables]
+    if cut:
+        largest = max(tf.size(v.value).numpy() * v.value.dtype.size for v in cut)
+        raise ValueError(
+            f"The variable_partitioner cuts dense weights: {[v.path for v in cut]}. Only tables "
+            "can be in pieces. Use MinSizePartitioner(min_shard_bytes=...) with more than "
+            f"{largest} bytes."
+        )
+
+
+def _check_optimizer(optimizer):
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if isinstance(optimizer, CompositeOptimizer):
+        optimizer = optimizer.embedding_optimizer
+    if not isinstance(optimizer, RowOptimizer):
+        raise ValueError(
+            f"{type(optimizer).__name__} cannot update tables on parameter servers. Use one of "
+            "tfrec_models.optimizers, or CompositeOptimizer to keep it for the dense weights."
+        )

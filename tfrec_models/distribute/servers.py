@@ -1,0 +1,120 @@
+"""The cluster of a parameter-server run: coordinator, workers and servers."""
+
+import json
+import os
+import time
+
+import tensorflow as tf
+
+from tfrec_models.distribute.cluster import answers
+
+_EXAMPLE = (
+    '{"cluster": {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.1:2223"], '
+    '"ps": ["10.0.0.2:2222", "10.0.0.3:2222"]}, "task": {"type": "chief", "index": 0}}'
+)
+
+
+def server_strategy(variable_partitioner=None, timeout_seconds=300, cluster=None):
+    """Returns a `ParameterServerStrategy`, once all workers and servers answer.
+
+    For the chief, the process that calls `fit_on_servers`; all others call `run_server`.
+    TensorFlow's own constructor waits for an unreachable peer far longer than anyone would.
+
+    Args:
+        variable_partitioner: how variables are cut, such as
+            `tf.distribute.experimental.partitioners.MinSizePartitioner(16 << 20, max_shards=4)`.
+            Only tables may be cut: set the smallest size of a piece above that of every dense
+            weight. Without it each variable lies whole on one server.
+        timeout_seconds: float, how long to wait for workers and servers.
+        cluster: dict from "worker" and "ps" to lists of addresses, in place of TF_CONFIG.
+
+    Raises:
+        ValueError: if TF_CONFIG is missing or wrong, or this is not its chief.
+        TimeoutError: if a worker or server does not answer in time.
+
+    Example:
+
+    >>> from tfrec_models.distribute import server_strategy
+    >>> server_strategy(cluster={"worker": ["10.0.0.1:2222"]})
+    Traceback (most recent call last):
+        ...
+    ValueError: A cluster needs at least one "ps" and one "worker", received ...
+    """
+    if cluster is None:
+        cluster, job, _ = _task_of(os.environ.get("TF_CONFIG"))
+        if job != "chief":
+            raise ValueError(f'Only the "chief" trains; this is a {job!r}: call run_server().')
+    _check_cluster(cluster)
+    deadline = time.monotonic() + timeout_seconds
+    missing = [*cluster["ps"], *cluster["worker"]]
+    while missing:
+        missing = [address for address in missing if not answers(address)]
+        if missing and time.monotonic() > deadline:
+            raise TimeoutError(
+                f"No answer from {missing} within {timeout_seconds:g} seconds. Start all workers "
+                "and servers of the cluster, and check that this machine can reach them."
+            )
+        time.sleep(0.1 if missing else 0)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({job: list(cluster[job]) for job in ("worker", "ps")}),
+        rpc_layer="grpc",
+    )
+    return tf.distribute.ParameterServerStrategy(resolver, variable_partitioner)
+
+
+def run_server():
+    """Serves as the "worker" or "ps" that TF_CONFIG says this is, until it is killed.
+
+    Let whatever starts processes on the machine start a worker again when it dies: the run waits
+    for it and goes on. When a server dies the run ends with an error: start everything again.
+
+    Raises:
+        ValueError: if TF_CONFIG is missing or wrong.
+    """
+    cluster, job, index = _task_of(os.environ.get("TF_CONFIG"))
+    if job not in ("worker", "ps"):
+        raise ValueError(f'run_server() is for a "worker" or "ps"; TF_CONFIG says {job!r}.')
+    _check_cluster(cluster)
+    # As the coordinator does: without the chief, which serves nothing.
+    spec = tf.train.ClusterSpec({name: list(cluster[name]) for name in ("worker", "ps")})
+    start_server(spec, job, index).join()
+
+
+def start_server(spec, job, index):
+    """Starts a `tf.distribute.Server` with as many threads as may wait for each other.
+
+    One for each worker and one more: with fewer, as on a machine of few cores, steps that wait for
+    another worker's can keep that one from ever running.
+    """
+    threads = max(os.cpu_count() or 1, 2 * spec.num_tasks("worker") + 2)
+    config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=threads)
+    return tf.distribute.Server(
+        spec, job_name=job, task_index=index, protocol="grpc", config=config
+    )
+
+
+def _task_of(tf_config):
+    if not tf_config:
+        raise ValueError(
+            f"TF_CONFIG is not set. Set it on each machine, for instance to {_EXAMPLE}"
+        )
+    try:
+        config = json.loads(tf_config)
+        cluster, task = config["cluster"], config["task"]
+        job, index = task["type"], task["index"]
+        known = cluster.get(job, [])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"TF_CONFIG must be JSON such as {_EXAMPLE}, received {tf_config}"
+        ) from error
+    if not isinstance(index, int) or not 0 <= index < len(known):
+        raise ValueError(
+            f"TF_CONFIG says that this is task {index!r} of job {job!r}, but its cluster has "
+            f"{len(known)} of them. Tasks are numbered from 0."
+        )
+    return cluster, job, index
+
+
+def _check_cluster(cluster):
+    if not cluster.get("ps") or not cluster.get("worker"):
+        raise ValueError(f'A cluster needs at least one "ps" and one "worker", received {cluster}.')
