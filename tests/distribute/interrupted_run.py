@@ -18,7 +18,7 @@ from tfrec_models import distribute
 def main(directory, weights, kill_at_save=None, killed_worker=0):
     strategy, worker = tf.distribute.get_strategy(), 0
     if "TF_CONFIG" in os.environ:
-        strategy = distribute.multi_worker_strategy(timeout_seconds=60)
+        strategy = distribute.multi_worker_strategy(timeout_seconds=180)
         worker = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     train(strategy, directory, weights, kill_at_save if worker == killed_worker else None)
 

@@ -11,7 +11,7 @@ from tfrec_models import distribute
 
 
 def main(directory):
-    strategy = distribute.multi_worker_strategy(timeout_seconds=60)
+    strategy = distribute.multi_worker_strategy(timeout_seconds=180)
     # TensorFlow must not have made a tensor before the strategy is there.
     import numpy as np
 

@@ -52,7 +52,7 @@ def start(workers=1, servers=2, partitioner=cut_tables):
     for job, addresses in cluster.items():
         for index in range(len(addresses)):
             start_server(spec, job, index)
-    return server_strategy(partitioner, timeout_seconds=20, cluster=cluster)
+    return server_strategy(partitioner, timeout_seconds=180, cluster=cluster)
 
 
 def made(optimizer, strategy=None, weights=None, metrics=None):
