@@ -110,6 +110,29 @@ class StrategyTraining:
         return super()._make_function(step_with_an_axis)
 
 
+class OwnExport:
+    """Mixin of models that have an export of their own, which Keras's and TensorFlow's point to."""
+
+    def export(self, *args, **kwargs):
+        """Refuses: Keras's export takes no ragged inputs.
+
+        Raises:
+            NotImplementedError: always, with what to call instead.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has ragged inputs, which Keras's export and ExportArchive have "
+            "no form for, and parts compiled with XLA, which servers may not run. Use "
+            "tfrec_models.serving.export(model, directory), whose signatures TensorFlow Serving "
+            "takes."
+        )
+
+    def _trackable_children(self, save_type="checkpoint", **keywords):
+        # `tf.saved_model.save` asks, on its own behalf or on ExportArchive's.
+        if save_type == "savedmodel":
+            self.export()
+        return super()._trackable_children(save_type, **keywords)
+
+
 def native(variable):
     """The `tf.Variable` of a `keras.Variable`."""
     return variable.value if isinstance(variable, keras.Variable) else variable

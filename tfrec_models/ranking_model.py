@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import StrategyTraining
+from tfrec_models._keras_hooks import OwnExport, StrategyTraining
 from tfrec_models.layers._arguments import check_positive
 from tfrec_models.layers.forward_only import forward_only
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
@@ -15,7 +15,7 @@ from tfrec_models.sparse._checks import checked
 INPUTS = ("dense_features", "sparse_features")
 
 
-class RankingModel(StrategyTraining, keras.Model, abc.ABC):
+class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
     """Base of models over dense and sparse features.
 
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
@@ -84,18 +84,6 @@ class RankingModel(StrategyTraining, keras.Model, abc.ABC):
             dense_features, sparse_features: as in a call of the model.
         """
         return self(dense_features, sparse_features)
-
-    def export(self, *args, **kwargs):
-        """Refuses: Keras's export takes no ragged inputs.
-
-        Raises:
-            NotImplementedError: always, with what to call instead.
-        """
-        raise NotImplementedError(
-            "Keras's export has no form for ragged features. Use "
-            "tfrec_models.serving.export(model, directory), whose signatures TensorFlow Serving "
-            "takes."
-        )
 
     def predict_step(self, data):
         # XLA and native kernels sum in another order, and an export has neither: without them here,

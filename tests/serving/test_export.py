@@ -47,12 +47,13 @@ def predict(model, inputs):
 def test_stock_ops_and_no_xla(exported, family):
     """Any TensorFlow of the version can run it: its own ops, and nothing for XLA to compile."""
     graph = graph_of(exported(family).path)
-    nodes = list(graph.graph_def.node)
-    for function in graph.graph_def.library.function:
+    nodes, functions = list(graph.graph_def.node), graph.graph_def.library.function
+    for function in functions:
         assert "_XlaMustCompile" not in function.attr
         nodes += function.node_def
     known = {name for name in dir(tf.raw_ops) if not name.startswith("_")}
-    assert {node.op for node in nodes if not node.op.startswith("__inference_")} <= known
+    # A node may call a function of the export by its name.
+    assert {node.op for node in nodes} <= known | {f.signature.name for f in functions}
     assert not [node.name for node in nodes if "_XlaMustCompile" in node.attr]
 
 
@@ -196,6 +197,20 @@ def test_bad_arguments(exported, tmp_path):
 
 
 def test_keras_export_says_what_to_call(exported, tmp_path):
-    """`model.export` has no form for ragged inputs, and says so."""
-    with pytest.raises(NotImplementedError, match="tfrec_models.serving.export"):
-        exported("dlrm").model.export(tmp_path / "keras")
+    """Keras's and TensorFlow's ways have no form for ragged inputs, and say so."""
+    model = exported("dlrm").model
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serve",
+        lambda dense, ids: model(dense, dict.fromkeys(FEATURES, ids)),
+        [tf.TensorSpec([None, DENSE]), tf.TensorSpec([None], tf.int64)],
+    )
+    for call in (
+        lambda: model.export(tmp_path / "keras"),
+        lambda: archive.write_out(tmp_path / "archive"),
+        lambda: tf.saved_model.save(model, str(tmp_path / "tensorflow")),
+    ):
+        with pytest.raises(NotImplementedError, match=r"Use tfrec_models.serving.export\(model"):
+            call()
+    assert not list(tmp_path.glob("*/saved_model.pb"))

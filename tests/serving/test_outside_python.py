@@ -107,6 +107,11 @@ def bad_weights(model):
     text = '"f1" must have as many weights as ids, received '
     return {
         "weights": ("serving_default", changed(flat, f1_weights=flat["f1_weights"][:3]), text),
+        "NaN weights": (
+            "serving_default",
+            changed(flat, f1_weights=flat["f1_weights"] * np.float32([1, np.nan, 1, 1])),
+            '"f1" must have finite weights',
+        ),
         "rows: weights": ("serving_rows", changed(rows, f1_weights=rows["f1_weights"][:2]), text),
         "example: weights": (
             "serving_examples",

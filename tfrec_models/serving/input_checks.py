@@ -3,15 +3,15 @@
 import tensorflow as tf
 
 
-def checked(tensors, checks):
+def after(checks, tensors):
     """Returns `tensors`, which nothing reads before all `checks` have passed.
 
     Kernels may run in any order that the graph's edges allow, so a check that nothing waits for
     could come after the kernel it protects.
 
     Args:
-        tensors: a tensor or a list of tensors.
         checks: list of what `refuse_unless` returned.
+        tensors: a tensor or a structure of tensors.
     """
     with tf.control_dependencies(checks):
         return tf.nest.map_structure(tf.identity, tensors)
@@ -48,7 +48,7 @@ def checked_dense(dense, columns):
         [tf.size(dense)],
         [rows],
     )
-    dense = tf.reshape(checked(dense, [width]), [-1, columns])
+    dense = tf.reshape(after([width], dense), [-1, columns])
     finite = tf.reduce_all(tf.math.is_finite(dense), axis=1)
     numbers = refuse_unless(
         finite,
@@ -56,7 +56,7 @@ def checked_dense(dense, columns):
         "missing values before the request, as before training.",
         tf.range(tf.size(finite)),
     )
-    return checked(dense, [numbers])
+    return after([numbers], dense)
 
 
 def check_batch_sizes(names, sizes, batch_size):
@@ -129,6 +129,21 @@ def check_weights(features, weights, counts):
         features,
         sizes,
         counts,
+    )
+
+
+def check_finite_weights(features, weights):
+    """Refuses weights that are NaN or infinite.
+
+    Args:
+        features: list of F str.
+        weights: list of F tensors.
+    """
+    fine = [tf.reduce_all(tf.math.is_finite(weight)) for weight in weights]
+    return refuse_unless(
+        tf.stack(fine),
+        "Feature {} must have finite weights, received NaN or infinity.",
+        features,
     )
 
 

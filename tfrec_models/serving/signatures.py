@@ -106,13 +106,9 @@ class Signatures:
                 checks.append(
                     input_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
                 )
-            return self._check_and_rank(
-                input_checks.checked(example[DENSE], checks),
-                [bag.values for bag in bags],
-                lengths,
-                weights,
-                names,
-            )
+            parts = example[DENSE], [bag.values for bag in bags], lengths, weights or []
+            dense, values, lengths, weights = input_checks.after(checks, parts)
+            return self._check_and_rank(dense, values, lengths, weights or None, names)
 
         return serve, {EXAMPLES: _spec(tf.string, EXAMPLES)}
 
@@ -138,7 +134,7 @@ class Signatures:
                 weights = [
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
                     for weight, row, mask in zip(
-                        input_checks.checked(weights, [fits]), rows, used, strict=True
+                        input_checks.after([fits], weights), rows, used, strict=True
                     )
                 ]
             return self._check_and_rank(
@@ -163,17 +159,18 @@ class Signatures:
         batch_size = tf.shape(dense)[0]
         sizes = [tf.size(length) for length in lengths]
         fits = input_checks.check_batch_sizes(names, sizes, batch_size)
-        lengths = input_checks.checked(tf.concat(lengths, 0), [fits])
+        lengths = input_checks.after([fits], tf.concat(lengths, 0))
         counts = tf.stack([tf.size(ids, tf.int64) for ids in values])
         checks = input_checks.check_lengths(
             self.features, names, tf.reshape(lengths, [len(names), batch_size]), counts
         )
         if weights is not None:
             checks.append(input_checks.check_weights(self.features, weights, counts))
+            checks.append(input_checks.check_finite_weights(self.features, weights))
         flat = [tf.concat(values, 0), lengths]
         if weights is not None:
             flat.append(tf.concat(weights, 0))
-        return self._rank(dense, *input_checks.checked(flat, checks))
+        return self._rank(dense, *input_checks.after(checks, flat))
 
 
 def _spec(dtype, name=None):
