@@ -175,8 +175,8 @@ def fit_on_servers(
         if not lost and not isinstance(error, _LOST):
             raise
         raise ConnectionError(
-            f"A parameter server was lost {lost or ''}, and its rows with it. Start all servers, workers "
-            "and this script again"
+            f"A parameter server was lost {lost or ''}, and its rows with it. Start all servers, "
+            "workers and this script again"
             + ("; the run goes on from its last checkpoint." if checkpoint else ".")
             + f" TensorFlow says: {error}"
         ) from error
