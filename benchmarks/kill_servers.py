@@ -133,7 +133,7 @@ class Cluster:
         found = [line for line in self._lines if line.startswith("RESULT")]
         result = json.loads(found[0].split(" ", 1)[1]) if found else None
         first = next((line for line in self._lines if line.startswith("step")), "step -1")
-        return time.monotonic() - start, result, int(first.split()[1]), "".join(self._lines[-40:])
+        return time.monotonic() - start, result, int(first.split()[1]), "".join(self._lines[-400:])
 
     def stop(self):
         for process in [*self.processes.values(), self.chief]:
@@ -156,6 +156,8 @@ def kill_once(job, steps, rng):
             found = {"killed": f"{job} {index}", "at_step": step, "then_s": round(seconds, 1)}
             if job == "ps":
                 ended = "ConnectionError" in words and moved is None
+                if not ended:
+                    print(words[-3000:], file=sys.stderr)
                 cluster.stop()
                 cluster = Cluster(directory, steps)
                 _, moved, first, words = cluster.wait()

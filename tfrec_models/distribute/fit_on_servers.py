@@ -170,7 +170,7 @@ def fit_on_servers(
         callbacks.on_train_end(logs)
     except Exception as error:
         # A server that dies shows as one of many errors, whichever operation was under way.
-        servers = strategy.cluster_resolver.cluster_spec().job_tasks("ps")
+        servers = strategy._cluster_resolver.cluster_spec().job_tasks("ps")
         lost = [address for address in servers if not answers(address)]
         if not lost and not isinstance(error, _LOST):
             raise
