@@ -188,6 +188,37 @@ def checkpoints(directory):
     np.testing.assert_array_equal(collection.read_table("t1"), before)
 
 
+def positions(directory):
+    """`fit` goes on in a directory of the servers, and no epoch is begun that has no step left."""
+    strategy = start()
+    data = lambda: dataset(8)  # noqa: E731
+    served = made("row_wise", strategy)
+    first = [v.numpy() for v in served.variables]
+    run = functools.partial(
+        fit_on_servers, served, data, checkpoint_directory=directory, max_pending=1, verbose=0
+    )
+
+    def fail(epoch, logs):
+        raise RuntimeError("between the last step's checkpoint and that of the epoch")
+
+    dies = [keras.callbacks.LambdaCallback(on_epoch_end=fail)]
+    with pytest.raises(RuntimeError, match="between"):
+        run(steps_per_epoch=2, save_every=1, callbacks=dies)
+    with pytest.raises(ValueError, match="after step 2 of an epoch, but steps_per_epoch is 1"):
+        run(steps_per_epoch=1, epochs=2)
+    history = run(steps_per_epoch=2, epochs=2, max_to_keep=1)
+    assert history.epoch == [1] and history.history["loss"][0] > 0.1
+    kept = TrainingCheckpoint(training_variables(served), directory).paths()
+    assert len(kept) == 1, kept
+    alone, straight = made("row_wise"), made("row_wise", weights=first)
+    assert fit(alone, dataset(8), directory, epochs=3, verbose=0).epoch == [2]
+    straight.fit(dataset(8), epochs=3, shuffle=False, verbose=0)
+    assert largest_difference(alone, straight) < 1e-6
+    # From now on it is `fit`'s own, which knows its data again.
+    with pytest.raises(ValueError, match="does not begin with the batch"):
+        fit(made("row_wise"), dataset(8).skip(1), directory, epochs=4, verbose=0)
+
+
 def filling(directory):
     """No process makes a whole table: each piece is filled by itself, within its rows' bounds."""
     drawn = []
@@ -251,7 +282,8 @@ def refused(directory):
 
 
 SCENARIOS = {
-    scenario.__name__: scenario for scenario in (weights, counting, checkpoints, filling, refused)
+    scenario.__name__: scenario
+    for scenario in (weights, counting, checkpoints, positions, filling, refused)
 }
 
 

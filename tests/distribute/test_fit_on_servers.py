@@ -11,7 +11,9 @@ from tests.distribute import processes
 KILL = pathlib.Path(__file__).parents[2] / "benchmarks" / "kill_servers.py"
 
 
-@pytest.mark.parametrize("scenario", ["weights", "counting", "checkpoints", "filling", "refused"])
+@pytest.mark.parametrize(
+    "scenario", ["weights", "counting", "checkpoints", "positions", "filling", "refused"]
+)
 def test_scenario(scenario, tmp_path):
     """The scenario's own checks hold; its docstring says what it proves."""
     (ended,) = processes.run("tests.distribute.server_cluster", scenario, tmp_path / "run")
