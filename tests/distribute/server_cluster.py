@@ -79,6 +79,23 @@ def largest_difference(one, two):
     )
 
 
+def one_worker(directory):
+    """20 steps of one worker on 20 different batches equal one device."""
+    strategy = start()
+    assert set(OPTIMIZERS) == {"sgd", "adagrad", "row_wise", "lazy_adam"}
+    for name in OPTIMIZERS:
+        alone = made(name)
+        first = [v.numpy() for v in alone.variables]
+        served = made(name, strategy, first)
+        alone.fit(dataset(160, batch=8), shuffle=False, verbose=0)
+        fit_on_servers(
+            served, lambda: dataset(160, batch=8), steps_per_epoch=20, max_pending=1, verbose=0
+        )
+        assert largest_difference(alone, served) < 1e-6, name
+        set_weights(alone, first)
+        assert largest_difference(alone, served) > 1e-3, name
+
+
 def weights(directory):
     """20 steps with two workers, one at a time, equal one device; slots lie beside their rows.
 
@@ -283,7 +300,7 @@ def refused(directory):
 
 SCENARIOS = {
     scenario.__name__: scenario
-    for scenario in (weights, counting, checkpoints, positions, filling, refused)
+    for scenario in (weights, one_worker, counting, checkpoints, positions, filling, refused)
 }
 
 

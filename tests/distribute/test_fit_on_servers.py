@@ -12,7 +12,8 @@ KILL = pathlib.Path(__file__).parents[2] / "benchmarks" / "kill_servers.py"
 
 
 @pytest.mark.parametrize(
-    "scenario", ["weights", "counting", "checkpoints", "positions", "filling", "refused"]
+    "scenario",
+    ["weights", "one_worker", "counting", "checkpoints", "positions", "filling", "refused"],
 )
 def test_scenario(scenario, tmp_path):
     """The scenario's own checks hold; its docstring says what it proves."""
