@@ -79,6 +79,23 @@ def largest_difference(one, two):
     )
 
 
+def one_worker(directory):
+    """20 steps of one worker on 20 different batches equal one device."""
+    strategy = start()
+    assert set(OPTIMIZERS) == {"sgd", "adagrad", "row_wise", "lazy_adam"}
+    for name in OPTIMIZERS:
+        alone = made(name)
+        first = [v.numpy() for v in alone.variables]
+        served = made(name, strategy, first)
+        alone.fit(dataset(160, batch=8), shuffle=False, verbose=0)
+        fit_on_servers(
+            served, lambda: dataset(160, batch=8), steps_per_epoch=20, max_pending=1, verbose=0
+        )
+        assert largest_difference(alone, served) < 1e-6, name
+        set_weights(alone, first)
+        assert largest_difference(alone, served) > 1e-3, name
+
+
 def weights(directory):
     """20 steps with two workers, one at a time, equal one device; slots lie beside their rows.
 
@@ -188,6 +205,37 @@ def checkpoints(directory):
     np.testing.assert_array_equal(collection.read_table("t1"), before)
 
 
+def positions(directory):
+    """`fit` goes on in a directory of the servers, and no epoch is begun that has no step left."""
+    strategy = start()
+    data = lambda: dataset(8)  # noqa: E731
+    served = made("row_wise", strategy)
+    first = [v.numpy() for v in served.variables]
+    run = functools.partial(
+        fit_on_servers, served, data, checkpoint_directory=directory, max_pending=1, verbose=0
+    )
+
+    def fail(epoch, logs):
+        raise RuntimeError("between the last step's checkpoint and that of the epoch")
+
+    dies = [keras.callbacks.LambdaCallback(on_epoch_end=fail)]
+    with pytest.raises(RuntimeError, match="between"):
+        run(steps_per_epoch=2, save_every=1, callbacks=dies)
+    with pytest.raises(ValueError, match="after step 2 of an epoch, but steps_per_epoch is 1"):
+        run(steps_per_epoch=1, epochs=2)
+    history = run(steps_per_epoch=2, epochs=2, max_to_keep=1)
+    assert history.epoch == [1] and history.history["loss"][0] > 0.1
+    kept = TrainingCheckpoint(training_variables(served), directory).paths()
+    assert len(kept) == 1, kept
+    alone, straight = made("row_wise"), made("row_wise", weights=first)
+    assert fit(alone, dataset(8), directory, epochs=3, verbose=0).epoch == [2]
+    straight.fit(dataset(8), epochs=3, shuffle=False, verbose=0)
+    assert largest_difference(alone, straight) < 1e-6
+    # From now on it is `fit`'s own, which knows its data again.
+    with pytest.raises(ValueError, match="does not begin with the batch"):
+        fit(made("row_wise"), dataset(8).skip(1), directory, epochs=4, verbose=0)
+
+
 def filling(directory):
     """No process makes a whole table: each piece is filled by itself, within its rows' bounds."""
     drawn = []
@@ -253,7 +301,8 @@ def refused(directory):
 
 
 SCENARIOS = {
-    scenario.__name__: scenario for scenario in (weights, counting, checkpoints, filling, refused)
+    scenario.__name__: scenario
+    for scenario in (weights, one_worker, counting, checkpoints, positions, filling, refused)
 }
 
 

@@ -8,7 +8,10 @@ import pytest
 from tests.distribute import processes
 
 
-@pytest.mark.parametrize("scenario", ["weights", "counting", "checkpoints", "filling", "refused"])
+@pytest.mark.parametrize(
+    "scenario",
+    ["weights", "one_worker", "counting", "checkpoints", "positions", "filling", "refused"],
+)
 def test_scenario(scenario, tmp_path):
     """The scenario's own checks hold; its docstring says what it proves."""
     (ended,) = processes.run("tests.distribute.server_cluster", scenario, tmp_path / "run")

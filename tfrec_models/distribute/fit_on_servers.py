@@ -37,6 +37,7 @@ def fit_on_servers(
     save_every=None,
     verbose="auto",
     max_pending=None,
+    max_to_keep=3,
 ):
     """`model.fit` under ParameterServerStrategy, which Keras's own does not know.
 
@@ -80,6 +81,7 @@ def fit_on_servers(
         verbose: that of `model.fit`.
         max_pending: int, how many steps may be given out and not done; four for each worker if
             None.
+        max_to_keep: int, older checkpoints are deleted.
 
     Returns:
         `keras.callbacks.History` of the epochs that were run.
@@ -87,8 +89,8 @@ def fit_on_servers(
     Raises:
         TypeError: if `dataset_fn` is no function.
         ValueError: if `steps_per_epoch` is missing; if the model was made outside the scope or
-            its dense weights are cut; on a callback that needs the state after every single step;
-            on several GPUs a worker.
+            its dense weights are cut; if the checkpoint lies beyond the last step of an epoch; on
+            a callback that needs the state after every single step; on several GPUs a worker.
         ConnectionError: if a parameter server was lost.
 
     Example:
@@ -138,9 +140,9 @@ def fit_on_servers(
     if checkpoint_directory is not None:
         variables = training_variables(model)
         check_variables(strategy, variables)
-        checkpoint = TrainingCheckpoint(variables, checkpoint_directory)
+        checkpoint = TrainingCheckpoint(variables, checkpoint_directory, max_to_keep)
         checkpoint.delete_unfinished()
-        position = checkpoint.restore() or position
+        position = _settle(checkpoint.restore() or position, steps_per_epoch, checkpoint_directory)
     run = _Run(model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every)
     callbacks = keras.callbacks.CallbackList(
         list(callbacks),
@@ -241,6 +243,23 @@ class _Run:
         if self._checkpoint is not None:
             stopped = bool(self._model.stop_training)
             self._checkpoint.save({"epoch": epoch, "step": step, "stopped": stopped})
+
+
+def _settle(position, steps_per_epoch, directory):
+    """The position to go on at.
+
+    A run killed after the last step of an epoch goes on with the next: an epoch without a step has
+    no loss, and a callback would take the 0 of empty metrics for the best ever.
+    """
+    if position["step"] > steps_per_epoch:
+        raise ValueError(
+            f"The run in {directory} was saved after step {position['step']} of an epoch, but "
+            f"steps_per_epoch is {steps_per_epoch}. Give the steps_per_epoch that it had, or "
+            "another directory."
+        )
+    if position["step"] == steps_per_epoch:
+        return {**position, "epoch": position["epoch"] + 1, "step": 0}
+    return position
 
 
 def _floats(logs):
