@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 # No process may outlive its test, whatever TensorFlow waits for.
-TIMEOUT = 240
+TIMEOUT = 600
 
 
 def free_ports(count):

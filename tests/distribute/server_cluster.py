@@ -295,7 +295,9 @@ def refused(directory):
     refuses(ValueError, "cuts dense weights", run, made("sgd", strategy), data)
     with strategy.scope():
         stock = compiled(make(), keras.optimizers.Adagrad(0.1))
+        averaged = compiled(make(), optimizers.SGD(0.1, use_ema=True))
     refuses(ValueError, "Adagrad cannot update tables", run, stock, data)
+    refuses(ValueError, "averages of tables are not kept", run, averaged, data)
 
 
 SCENARIOS = {

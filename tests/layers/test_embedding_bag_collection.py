@@ -13,6 +13,9 @@ from tfrec_models import (
     KeyedJaggedTensor,
     PoolingType,
 )
+from tfrec_models.layers import forward_only
+
+ROWS = 9
 
 BAGS = {"f1": [[1, 2], [], [3]], "f2": [[4], [5, 5, 0], []], "f3": [[], [6], [1]]}
 WEIGHTS = {
@@ -294,6 +297,26 @@ def test_bad_inputs(message):
     """Features that are missing, unknown, of the wrong shape or number are named."""
     with pytest.raises(ValueError, match=message):
         make()(BAD_INPUTS[message]())
+
+
+@pytest.mark.parametrize("form", ["packed", "kjt", "ragged"])
+@pytest.mark.parametrize("lengths", [[1, 1, 1, 1], [2, 0, 1, 1], [1, 1, 1, 0], []])
+def test_forward_only_equals_training(lengths, form):
+    """Where no gradient is wanted, bags of one id are gathered and others pooled: the same rows."""
+    ebc = EmbeddingBagCollection([EmbeddingBagConfig(ROWS, 4, name) for name in ("a", "b")])
+    ids = tf.constant(np.random.default_rng(0).integers(0, ROWS, sum(lengths)))
+    bags = tf.RaggedTensor.from_row_lengths(ids, tf.constant(lengths, tf.int64))
+    features = {
+        "packed": lambda: tf.RaggedTensor.from_uniform_row_length(bags, 2),
+        "kjt": lambda: KeyedJaggedTensor(["a", "b"], ids, lengths=tf.constant(lengths, tf.int32)),
+        "ragged": lambda: {"a": bags, "b": bags},
+    }[form]()
+    expected = ebc(features).values()
+    with forward_only():
+        # Sizes known while tracing, and not.
+        np.testing.assert_array_equal(tf.function(lambda: ebc(features).values())(), expected)
+        run = tf.function(lambda features: ebc(features).values(), reduce_retracing=True)
+        np.testing.assert_array_equal(run(features), expected)
 
 
 def test_bad_batch_sizes_in_a_graph():

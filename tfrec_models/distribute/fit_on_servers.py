@@ -317,3 +317,8 @@ def _check_optimizer(optimizer):
             f"{type(optimizer).__name__} cannot update tables on parameter servers. Use one of "
             "tfrec_models.optimizers, or CompositeOptimizer to keep it for the dense weights."
         )
+    if optimizer.use_ema:
+        raise ValueError(
+            f"{type(optimizer).__name__} has use_ema=True, and averages of tables are not kept on "
+            "parameter servers. Leave use_ema out."
+        )

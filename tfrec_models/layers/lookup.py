@@ -123,6 +123,10 @@ def _pool_or_gather(table, stack, bags):
     Not in training: the gradient of a branch is dense, the size of the table.
     """
     columns = len(stack.columns)
+    num_ids, num_splits = bags.ids.shape[0], bags.row_splits.shape[0]
+    if num_ids is not None and (num_ids % columns or num_splits not in (None, num_ids + 1)):
+        # Known not to be one a bag; the branch that gathers could not even be traced.
+        return _pool_bags(table, stack, bags)
 
     def gather():
         def by_example(flat):
