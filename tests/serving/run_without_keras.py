@@ -23,8 +23,9 @@ def main(source, target):
         loaded = tf.saved_model.load(path)
         for case, (signature, inputs) in cases.items():
             results[family, case] = _run(loaded.signatures[signature], inputs)
-        signature, inputs = next(iter(cases.values()))
-        results[family, "saved_model_cli"] = _run_cli(path, signature, inputs)
+        for signature in loaded.signatures:
+            case = signature, cases["ragged", signature][1]
+            results[family, f"saved_model_cli {signature}"] = _run_cli(path, *case)
     with open(target, "wb") as file:
         pickle.dump(results, file)
 

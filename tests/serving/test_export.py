@@ -106,33 +106,30 @@ def test_warmup_requests_are_answered(exported):
         np.testing.assert_array_equal(answer, answers["serving_default"])
 
 
-def test_after_reload(exported, tmp_path):
-    """A model from a `.keras` file exports to the same numbers."""
-    model = exported("dlrm")
-    model.model.save(tmp_path / "model.keras")
-    path = export(keras.saving.load_model(tmp_path / "model.keras"), tmp_path / "versions")
-    inputs = model.batch(5)
-    np.testing.assert_array_equal(ask(path, inputs), ask(model.path, inputs))
-
-
-def test_after_training_under_mirrored_strategy(two_devices, tmp_path):
-    """The export of a mirrored model is that model, each variable once."""
+@pytest.mark.parametrize("family", FAMILIES)
+def test_after_training_on_two_devices_and_reload(exported, family, two_devices, tmp_path):
+    """The export of a mirrored model is that of the file it was saved to, and what both predict."""
+    model = exported(family)
     with two_devices.scope():
-        model = make()
-        model.compile("sgd", loss=keras.losses.BinaryCrossentropy(from_logits=True))
-    labels = np.tile([0.0, 1.0], 4)
+        mirrored = FAMILIES[family]()
+        model.compile(mirrored)
     with xla_disabled():
-        model.fit(tf.data.Dataset.from_tensor_slices((batch(8), labels)).batch(4), verbose=0)
-        path = export(model, tmp_path)
-        inputs = batch(5)
-        # A twin outside the strategy, so that its predict makes no second trace of replicas.
-        twin = make()
-        twin.build()
-        for mine, theirs in zip(twin.variables, model.variables, strict=True):
-            mine.assign(theirs.numpy())
-    np.testing.assert_array_equal(ask(path, inputs), predict(twin, inputs))
-    names = tf.train.list_variables(str(path / "variables" / "variables"))
-    assert len(names) == len(model.variables) + 1  # and the object graph
+        data = tf.data.Dataset.from_tensor_slices((model.batch(8), model.labels(8))).batch(8)
+        mirrored.fit(data, verbose=0)
+    mirrored.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    inputs = model.batch(5)
+    expected = predict(loaded, inputs)
+    assert int(loaded.optimizer.iterations) == 1
+    for number, source in enumerate((mirrored, loaded)):
+        path = export(source, tmp_path / str(number))
+        writer, signatures = RequestWriter(path), tf.saved_model.load(path).signatures
+        for signature in SIGNATURES:
+            arrays = writer.inputs(inputs, signature)
+            got = signatures[signature](**{n: tf.constant(array) for n, array in arrays.items()})
+            np.testing.assert_array_equal(got[model.output], expected, err_msg=signature)
+        names = tf.train.list_variables(str(path / "variables" / "variables"))
+        assert len(names) == len(source.trainable_variables) + 1  # and the object graph
 
 
 def test_half_precision(tmp_path):

@@ -207,12 +207,13 @@ def test_equals_predict(answers, runner):
 
 
 def test_saved_model_cli_equals_predict(answers):
-    """The command-line tool runs the exports, too."""
+    """The command-line tool runs every signature of every export."""
     results, expected, _ = answers
     for family in FAMILIES:
-        output, prediction = expected[family, ("ragged", "serving_default")]
-        got = results["run_without_keras"][family, "saved_model_cli"]
-        np.testing.assert_array_equal(got[output], prediction)
+        for signature in SIGNATURES:
+            output, prediction = expected[family, ("ragged", signature)]
+            got = results["run_without_keras"][family, f"saved_model_cli {signature}"]
+            np.testing.assert_array_equal(got[output], prediction, err_msg=f"{family} {signature}")
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
