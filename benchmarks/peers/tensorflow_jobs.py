@@ -20,7 +20,7 @@ def fit_job(model, elements):
         model: a compiled model.
         elements: dataset of the batches, once; it is held in memory and repeated.
     """
-    dataset = elements.cache().repeat().prefetch(2)
+    dataset = in_memory(elements)
 
     def fit(steps):
         start = time.perf_counter()
@@ -28,6 +28,17 @@ def fit_job(model, elements):
         return [(time.perf_counter() - start) / steps]
 
     return fit
+
+
+def in_memory(elements):
+    """A dataset that is held in memory and repeated.
+
+    Without autotuning: there is nothing to tune, and the end of an iterator waits for the tuner's
+    next turn, up to a second and more after short blocks of steps.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return elements.cache().repeat().prefetch(2).with_options(options)
 
 
 def call_job(call, batches):
