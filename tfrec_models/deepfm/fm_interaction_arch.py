@@ -78,10 +78,12 @@ class FMInteractionArch(keras.layers.Layer):
         return {"input_shape": None}
 
     def call(self, dense_features, sparse_features):
-        embeddings = [
-            dense_features,
-            *(sparse_features[name] for name in self.sparse_feature_names),
-        ]
+        if sparse_features.keys() == self.sparse_feature_names:
+            # Side by side already. Taken apart, each part's gradient would be as wide as the whole.
+            parts = [sparse_features.values()]
+        else:
+            parts = [sparse_features[name] for name in self.sparse_feature_names]
+        embeddings = [dense_features, *parts]
         return keras.ops.concatenate(
             [dense_features, self.deep_fm(embeddings), self.fm(embeddings)], axis=1
         )
