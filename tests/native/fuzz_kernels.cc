@@ -200,7 +200,7 @@ void TestUpdate(const Batch<Row>& batch, const Transposed<Row>& transposed, int6
   const int64_t dim = batch.dim, slot_dim = Rule::kOneNumberARow ? 1 : dim;
   const std::vector<float> upstream = Normals(batch.bags.num_bags * dim);
   const std::vector<float> table = Normals(batch.table_rows * dim);
-  const float settings[] = {0.1f, 0.001f, 1e-7f};
+  const float settings[] = {0.5f, 0.001f, 1e-7f, 0.1f, 0.2f};
   std::vector<float> results[2];
   for (int run = 0; run < 2; ++run) {
     std::vector<float>& memory = results[run];
@@ -266,6 +266,7 @@ void TestAll(int64_t threads) {
   TestUpdate<tfrec::RowWiseAdagrad>(batch, transposed, threads);
   TestUpdate<tfrec::LazyAdam<false>>(batch, transposed, threads);
   TestUpdate<tfrec::LazyAdam<true>>(batch, transposed, threads);
+  TestUpdate<tfrec::Ftrl>(batch, transposed, threads);
 }
 
 }  // namespace

@@ -67,17 +67,20 @@ class LazyAdam:
 
 
 class Ftrl:
-    def __init__(self, table, lr=0.1, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0, initial=0.1):
+    def __init__(
+        self, table, lr=0.1, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0, initial=0.1, power=0.5
+    ):
         self.w, self.lr, self.l1, self.l2 = np.array(table, np.float64), lr, l1, l2
+        self.power = power
         self.shrinkage, self.beta = shrinkage, beta
         self.n, self.z = np.full(self.w.shape, initial), np.zeros(self.w.shape)
 
     def step(self, values, rows):
         for r, g in summed_rows(values, rows).items():
             n_new = self.n[r] + g**2
-            sigma = (np.sqrt(n_new) - np.sqrt(self.n[r])) / self.lr
+            sigma = (n_new**self.power - self.n[r] ** self.power) / self.lr
             self.z[r] += g + 2 * self.shrinkage * self.w[r] - sigma * self.w[r]
-            curvature = (np.sqrt(n_new) + self.beta) / self.lr + 2 * self.l2
+            curvature = (n_new**self.power + self.beta) / self.lr + 2 * self.l2
             shrunk = np.sign(self.z[r]) * np.maximum(np.abs(self.z[r]) - self.l1, 0.0)
             self.w[r] = -shrunk / curvature
             self.n[r] = n_new

@@ -45,6 +45,11 @@ OPTIMIZERS = {
         numpy_rules.Ftrl,
         {"l1": 0.2, "l2": 0.1, "shrinkage": 0.05, "beta": 0.3},
     ),
+    "ftrl_cube_root": (
+        lambda: optimizers.Ftrl(learning_rate=0.1, learning_rate_power=-1 / 3),
+        numpy_rules.Ftrl,
+        {"power": 1 / 3},
+    ),
 }
 
 # The rows named in each of three steps.

@@ -96,3 +96,14 @@ class Ftrl(RowOptimizer, keras.optimizers.Ftrl):
         linear += gradient + shrinkage - growth * weights
         weights = (tf.clip_by_value(linear, -l1, l1) - linear) / (scale + 2 * l2)
         return weights, [grown, linear]
+
+    def native_rule(self, learning_rate):
+        if self.learning_rate_power != -0.5:
+            return None
+        settings = [
+            self.l1_regularization_strength,
+            self.l2_regularization_strength,
+            self.beta,
+            self.l2_shrinkage_regularization_strength,
+        ]
+        return "ftrl", settings, learning_rate

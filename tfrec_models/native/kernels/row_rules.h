@@ -117,6 +117,31 @@ struct LazyAdam {
   }
 };
 
+// With the usual power of one half. Settings: l1, l2, beta, l2 shrinkage.
+struct Ftrl {
+  static constexpr int kSlots = 2, kSettings = 4;
+  static constexpr bool kOneNumberARow = false;
+  template <typename T>
+  static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
+                    float* const* slots) {
+    const float rate = step.learning_rate, l1 = step.settings[0];
+    const float l2 = 2 * (step.settings[1] + step.settings[2] / (2 * rate));
+    const float shrinkage = 2 * step.settings[3];
+    float* __restrict sum = slots[0];
+    float* __restrict linear = slots[1];
+    for (int64_t d = 0; d < dim; ++d) {
+      const float weight = static_cast<float>(w[d]);
+      const float grown = sum[d] + g[d] * g[d];
+      const float scale = std::sqrt(grown) / rate;
+      const float growth = scale - std::sqrt(sum[d]) / rate;
+      linear[d] += g[d] + shrinkage * weight - growth * weight;
+      sum[d] = grown;
+      const float clipped = std::min(std::max(linear[d], -l1), l1);
+      w[d] = static_cast<T>((clipped - linear[d]) / (scale + l2));
+    }
+  }
+};
+
 }  // namespace tfrec
 
 #endif  // TFREC_MODELS_NATIVE_ROW_RULES_H_

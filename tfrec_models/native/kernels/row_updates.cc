@@ -1,5 +1,9 @@
 // Applies an optimizer's rule to the rows of a table that a batch touches.
 
+#include <array>
+#include <atomic>
+
+#include "large_pages.h"
 #include "op_inputs.h"
 #include "row_gradients_input.h"
 #include "row_rules.h"
@@ -32,7 +36,7 @@ REGISTER_OP("TfrecUpdateRows")
     .Attr("num_scales: int >= 0")
     .Attr(
         "rule: {'sgd', 'momentum', 'nesterov', 'adagrad', 'row_wise_adagrad', 'lazy_adam', "
-        "'amsgrad'}")
+        "'amsgrad', 'ftrl'}")
     .Attr("settings: list(float)")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs)
@@ -74,6 +78,7 @@ class UpdateRowsOp : public OpKernel {
     if (rule == "row_wise_adagrad") use(RowWiseAdagrad());
     if (rule == "lazy_adam") use(LazyAdam<false>());
     if (rule == "amsgrad") use(LazyAdam<true>());
+    if (rule == "ftrl") use(Ftrl());
     OP_REQUIRES(ctx, fits, absl::InvalidArgumentError("Wrong number of slots or settings."));
   }
 
@@ -114,7 +119,13 @@ class UpdateRowsOp : public OpKernel {
         return absl::InvalidArgumentError("A slot must have the shape of its table.");
       }
     }
-    for (const auto& variable : variables) TF_RETURN_IF_ERROR(OwnMemory(ctx, variable.get()));
+    for (size_t i = 0; i < variables.size(); ++i) {
+      TF_RETURN_IF_ERROR(OwnMemory(ctx, variables[i].get()));
+      const Tensor& owned = *variables[i]->tensor();
+      if (on_large_pages_[i].exchange(owned.data()) != owned.data()) {
+        MoveToLargePages(owned.data(), owned.TotalBytes());
+      }
+    }
     target->table = variables[0]->tensor()->template flat<T>().data();
     target->dim = variables[0]->tensor()->dim_size(1);
     for (size_t i = 1; i < variables.size(); ++i) {
@@ -158,6 +169,9 @@ class UpdateRowsOp : public OpKernel {
     return absl::OkStatus();
   }
 
+  // The memory of each variable as of the last step: it is moved once, and again if a variable was
+  // given other memory since.
+  std::array<std::atomic<const void*>, 1 + kMostSlots> on_large_pages_ = {};
   std::vector<float> settings_;
   tensorflow::DataType gradient_dtype_;
   int slot_rank_;
