@@ -21,7 +21,7 @@ import sys
 from peers.goals import goal_races
 from peers.process import Peer
 from peers.race import race
-from peers.workload import BAGS, DIM, MODELS, Workload
+from peers.workload import BAGS, DIM, MODELS, PRECISIONS, Workload
 
 PEERS = {
     "ours": [Peer("ours", "native"), Peer("ours", "stock")],
@@ -82,6 +82,7 @@ def parse():
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000])
     parser.add_argument("--batches", nargs="+", type=int, default=[2048])
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of products")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=None, help="5, or 9 with --goals")
     parser.add_argument("--seconds", type=float, default=None, help="of a block: 1, or 2.5 there")
@@ -91,6 +92,8 @@ def parse():
     if arguments.full:
         arguments.models, arguments.bags, arguments.ids = MODELS, BAGS, IDS
         arguments.rows, arguments.batches = ROWS, BATCHES
+    if arguments.goals and arguments.precision != "float32":
+        parser.error("The goals are for float32; leave --precision or --goals out.")
     arguments.rounds = arguments.rounds or (9 if arguments.goals else 5)
     arguments.seconds = arguments.seconds or (2.5 if arguments.goals else 1.0)
     return arguments
@@ -101,7 +104,9 @@ def grid(arguments):
     axes = (arguments.models, arguments.bags, arguments.ids, arguments.rows, arguments.batches)
     for model, bag, ids, rows, batch in itertools.product(*axes):
         features = min(26, max(1, int(TABLE_BYTES / (rows * DIM * 4))))
-        yield Workload(model, bag, ids, rows, batch, features, arguments.threads)
+        yield Workload(
+            model, bag, ids, rows, batch, features, arguments.threads, arguments.precision
+        )
 
 
 def cell(workload, arguments):

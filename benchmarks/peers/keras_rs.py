@@ -5,6 +5,7 @@ from peers.stock_keras import keras_peer, mlp
 
 REQUIRES = (("tensorflow", "keras", "keras_rs"), "pip install keras-rs")
 MODELS = ("dlrm", "dlrm_dcn")
+PRECISIONS = ("float32",)
 FORWARD = "predict_on_batch"
 
 

@@ -7,6 +7,7 @@ from peers import workload as w
 
 REQUIRES = (("tensorflow", "keras", "tfrec_models"), "pip install .")
 MODELS = w.MODELS
+PRECISIONS = w.PRECISIONS
 FORWARD = "saved_model"
 
 
@@ -23,6 +24,8 @@ def make(workload, variant):
 
     jobs.set_threads(workload)
     keras.utils.set_random_seed(0)
+    if workload.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
     collection = EmbeddingBagCollection(
         [
             EmbeddingBagConfig(workload.rows, w.DIM, f"t_{name}", feature_names=[name])
@@ -108,7 +111,8 @@ def make(workload, variant):
         return jobs.call_job(model.predict_on_batch, inputs())
 
     def sgemm():
-        left, right = tf.random.normal((2048, 512)), tf.random.normal((512, 512))
+        shapes = (2048, 512), (512, 512)
+        left, right = (tf.cast(tf.random.normal(shape), workload.precision) for shape in shapes)
         product = tf.function(lambda: tf.matmul(left, right))
         return jobs.call_job(lambda _: product(), batches)
 
@@ -119,6 +123,7 @@ def make(workload, variant):
         "sparse input": "ids (B, F)" if workload.bag == "1" else "packed ragged (B, F, None)",
         "training": "model.fit over a tf.data of batches held in memory, verbose=0, no metrics",
         "kernels": variant,
+        "precision": keras.config.dtype_policy().name,
     }
     return settings, {
         "train": fit,

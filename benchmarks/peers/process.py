@@ -44,6 +44,8 @@ class Peer:
             return "missing: this checkout has no tfrec_models.native"
         if workload.model not in module.MODELS:
             return f"has no {workload.model}"
+        if workload.precision not in module.PRECISIONS:
+            return f"measured in {' and '.join(module.PRECISIONS)} only"
         return None
 
     def _module(self):

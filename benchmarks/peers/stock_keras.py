@@ -4,6 +4,7 @@ from peers import workload as w
 
 REQUIRES = (("tensorflow", "keras"), "pip install tensorflow keras")
 MODELS = ("dlrm",)
+PRECISIONS = ("float32",)
 FORWARD = "predict_on_batch"
 
 

@@ -7,6 +7,7 @@ REQUIRES = (
     "pip install '.[tfrs]'",
 )
 MODELS = ("dlrm", "dlrm_dcn")
+PRECISIONS = ("float32",)
 FORWARD = "predict_on_batch"
 
 

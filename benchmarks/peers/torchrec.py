@@ -1,5 +1,6 @@
 """TorchRec on a CPU: "fused" with FBGEMM's table update inside the backward pass, and "plain"."""
 
+import functools
 import time
 
 from peers import workload as w
@@ -10,6 +11,7 @@ REQUIRES = (
     "pip install --no-deps fbgemm-gpu-cpu==1.8.0",
 )
 MODELS = w.MODELS
+PRECISIONS = w.PRECISIONS
 FORWARD = "forward"
 
 
@@ -79,6 +81,8 @@ def make(workload, variant):
         for batch in workload.batches()
     ]
     loss_of = torch.nn.BCEWithLogitsLoss()
+    is_mixed = workload.precision == "bfloat16"
+    precision = functools.partial(torch.autocast, "cpu", torch.bfloat16, enabled=is_mixed)
 
     def keyed(values):
         # Made anew from ready tensors: it caches what it computes from them.
@@ -88,7 +92,9 @@ def make(workload, variant):
 
     def step(batch):
         dense, values, labels = batch
-        loss = loss_of(model(dense, keyed(values)).squeeze(-1), labels)
+        with precision():
+            logits = model(dense, keyed(values))
+        loss = loss_of(logits.float().squeeze(-1), labels)
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -97,8 +103,8 @@ def make(workload, variant):
         loss.item()
 
     def answer(batch):
-        with torch.no_grad():
-            model(batch[0], keyed(batch[1])).numpy()
+        with torch.no_grad(), precision():
+            model(batch[0], keyed(batch[1])).float().numpy()
 
     def job(call, training):
         state = {"next": 0}
@@ -122,6 +128,7 @@ def make(workload, variant):
         "dense": f"torch.optim.SGD, rate {w.DENSE_RATE}",
         "sparse input": "KeyedJaggedTensor made from ready tensors in every step",
         "training": "a plain loop; forward under eval() and no_grad()",
+        "precision": "torch.autocast to bfloat16" if is_mixed else "float32",
     }
     return settings, {
         "train": lambda: job(step, training=True),

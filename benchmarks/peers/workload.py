@@ -8,6 +8,7 @@ import numpy as np
 MLPERF = (3, 2, 1, 2, 6, 1, 1, 1, 1, 7, 3, 8, 1, 6, 9, 5, 1, 1, 1, 12, 100, 27, 10, 3, 1, 1)
 BAGS = ("1", "3", "10", "mlperf")
 MODELS = ("dlrm", "dlrm_dcn", "deepfm")
+PRECISIONS = ("float32", "bfloat16")
 
 DIM, DENSE = 64, 13
 DENSE_ARCH, OVER_ARCH = [512, 256, DIM], [512, 512, 256, 1]
@@ -39,6 +40,7 @@ class Workload:
         batch: examples a step.
         features: number of sparse features, each with a table of its own.
         threads: of each peer.
+        precision: one of `PRECISIONS`, that of the matrix products; weights are float32.
     """
 
     model: str = "dlrm"
@@ -48,6 +50,7 @@ class Workload:
     batch: int = 2048
     features: int = 26
     threads: int = 2
+    precision: str = "float32"
 
     @property
     def bags(self):
@@ -102,7 +105,7 @@ class Workload:
     def __str__(self):
         return (
             f"{self.model}, bag {self.bag} {self.ids}, {self.features} x {self.rows:,} rows, "
-            f"batch {self.batch}"
+            f"batch {self.batch}" + (f", {self.precision}" if self.precision != "float32" else "")
         )
 
 
