@@ -85,10 +85,11 @@ class RowWiseAdagrad(RowOptimizer, keras.optimizers.Optimizer):
         (accumulator,) = slots
         columns = range(1, gradient.shape.rank)
         accumulator += tf.reduce_mean(tf.square(gradient), axis=list(columns))
-        root = tf.sqrt(accumulator)
+        # One number a row, then one pass over the gradient, as FBGEMM has it.
+        rate = learning_rate / (tf.sqrt(accumulator) + self.epsilon)
         for axis in columns:
-            root = tf.expand_dims(root, axis)
-        return weights - learning_rate * gradient / (root + self.epsilon), [accumulator]
+            rate = tf.expand_dims(rate, axis)
+        return weights - rate * gradient, [accumulator]
 
     def native_rule(self, learning_rate):
         return "row_wise_adagrad", [self.epsilon], learning_rate
