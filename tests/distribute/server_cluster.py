@@ -5,7 +5,6 @@
 TensorFlow connects a process to one cluster for good, so that the tests cannot do it themselves.
 """
 
-import contextlib
 import functools
 import json
 import os
@@ -16,67 +15,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.distribute.processes import free_ports
-from tests.distribute.test_mirrored_strategy import OPTIMIZERS as MIRRORED
+from tests.distribute.server_resume import checkpoints, positions
+from tests.distribute.server_setup import (
+    OPTIMIZERS,
+    largest_difference,
+    made,
+    set_weights,
+    start,
+)
 from tests.distribute.test_mirrored_strategy import as_form
-from tests.dlrm.test_dlrm import ROWS, compiled, dataset, make
+from tests.dlrm.test_dlrm import compiled, dataset, make
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, optimizers, xla_disabled
 from tfrec_models.distribute import (
-    TrainingCheckpoint,
-    fit,
     fit_on_servers,
     run_server,
     server_strategy,
     training_variables,
 )
-from tfrec_models.distribute.servers import start_server
 from tfrec_models.layers.table_stack import TableStack
 from tfrec_models.sharding import is_sharded, shards
-
-# Keras's own are for dense weights alone here.
-OPTIMIZERS = {**MIRRORED, "sgd": lambda: optimizers.SGD(0.5)}
-
-
-def cut_tables(shape, dtype, axis=0):
-    """Two pieces for whatever has the rows of the small model's tables."""
-    return [2 if shape[0] > ROWS else 1] + [1] * (len(shape) - 1)
-
-
-def start(workers=1, servers=2, partitioner=cut_tables):
-    """A cluster in threads of this process, and a strategy over it."""
-    cluster = {
-        job: [f"127.0.0.1:{port}" for port in free_ports(count)]
-        for job, count in (("worker", workers), ("ps", servers))
-    }
-    spec = tf.train.ClusterSpec(cluster)
-    for job, addresses in cluster.items():
-        for index in range(len(addresses)):
-            start_server(spec, job, index)
-    return server_strategy(partitioner, timeout_seconds=180, cluster=cluster)
-
-
-def made(optimizer, strategy=None, weights=None, metrics=None):
-    keras.utils.set_random_seed(5)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        model = make()
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        model.compile(OPTIMIZERS[optimizer](), loss, metrics=metrics and metrics())
-        model.build()
-    if weights:
-        set_weights(model, weights)
-    return model
-
-
-def set_weights(model, weights):
-    for variable, value in zip(model.variables, weights, strict=True):
-        variable.assign(value)
-
-
-def largest_difference(one, two):
-    return max(
-        np.abs(a.numpy() - b.numpy()).max()
-        for a, b in zip(one.variables, two.variables, strict=True)
-    )
 
 
 def one_worker(directory):
@@ -174,66 +131,6 @@ def counting(directory):
     np.testing.assert_array_equal(model.tables.read_table("t").numpy(), expected)
     np.testing.assert_array_equal(model.bias.numpy(), [-0.25 * steps])
     assert int(model.optimizer.iterations.numpy()) == steps
-
-
-def checkpoints(directory):
-    """One machine's checkpoint goes on on servers, and back; tables are read and written there."""
-    strategy = start()
-    # Made in the scope of the model they belong to.
-    metrics = lambda: [keras.metrics.AUC(from_logits=True, name="auc")]  # noqa: E731
-    alone, served = made("row_wise"), made("row_wise", strategy, metrics=metrics)
-    fit(alone, dataset(8), directory, epochs=2, verbose=0)
-    arguments = {"steps_per_epoch": 2, "checkpoint_directory": directory, "verbose": 0}
-    data = lambda: dataset(8)  # noqa: E731
-    history = fit_on_servers(
-        served, data, epochs=4, max_pending=1, save_every=1, validation_dataset_fn=data, **arguments
-    )
-    assert history.epoch == [2, 3] and "val_auc" in history.history
-    again, straight = made("row_wise"), made("row_wise", metrics=metrics)
-    TrainingCheckpoint(training_variables(again), directory).restore()
-    straight.fit(dataset(8), epochs=4, shuffle=False, verbose=0)
-    assert largest_difference(again, served) == 0
-    assert largest_difference(straight, served) < 1e-6
-    expected = straight.evaluate(dataset(8), verbose=0, return_dict=True)
-    for name, value in expected.items():
-        assert abs(history.history[f"val_{name}"][-1] - value) < 1e-5, name
-    collection = served.embedding_bag_collection
-    rows = np.arange(ROWS * 4, dtype=np.float32).reshape(ROWS, 4)
-    before = collection.read_table("t1").numpy()
-    collection.write_table("t2", rows)
-    np.testing.assert_array_equal(collection.read_table("t2"), rows)
-    np.testing.assert_array_equal(collection.read_table("t1"), before)
-
-
-def positions(directory):
-    """`fit` goes on in a directory of the servers, and no epoch is begun that has no step left."""
-    strategy = start()
-    data = lambda: dataset(8)  # noqa: E731
-    served = made("row_wise", strategy)
-    first = [v.numpy() for v in served.variables]
-    run = functools.partial(
-        fit_on_servers, served, data, checkpoint_directory=directory, max_pending=1, verbose=0
-    )
-
-    def fail(epoch, logs):
-        raise RuntimeError("between the last step's checkpoint and that of the epoch")
-
-    dies = [keras.callbacks.LambdaCallback(on_epoch_end=fail)]
-    with pytest.raises(RuntimeError, match="between"):
-        run(steps_per_epoch=2, save_every=1, callbacks=dies)
-    with pytest.raises(ValueError, match="after step 2 of an epoch, but steps_per_epoch is 1"):
-        run(steps_per_epoch=1, epochs=2)
-    history = run(steps_per_epoch=2, epochs=2, max_to_keep=1)
-    assert history.epoch == [1] and history.history["loss"][0] > 0.1
-    kept = TrainingCheckpoint(training_variables(served), directory).paths()
-    assert len(kept) == 1, kept
-    alone, straight = made("row_wise"), made("row_wise", weights=first)
-    assert fit(alone, dataset(8), directory, epochs=3, verbose=0).epoch == [2]
-    straight.fit(dataset(8), epochs=3, shuffle=False, verbose=0)
-    assert largest_difference(alone, straight) < 1e-6
-    # From now on it is `fit`'s own, which knows its data again.
-    with pytest.raises(ValueError, match="does not begin with the batch"):
-        fit(made("row_wise"), dataset(8).skip(1), directory, epochs=4, verbose=0)
 
 
 def filling(directory):

@@ -6,6 +6,7 @@ Killed workers and servers are in benchmarks/kill_servers.py.
 import pytest
 
 from tests.distribute import processes
+from tfrec_models.distribute.server_position import settle
 
 
 @pytest.mark.parametrize(
@@ -16,3 +17,11 @@ def test_scenario(scenario, tmp_path):
     """The scenario's own checks hold; its docstring says what it proves."""
     (ended,) = processes.run("tests.distribute.server_cluster", scenario, tmp_path / "run")
     assert ended.returncode == 0, ended.stdout[-5000:]
+
+
+def test_steps_before():
+    """Counted by the checkpoint; one that counts none had epochs as long as those of this run."""
+    position = {"epoch": 2, "step": 3, "stopped": False}
+    assert settle(position, 5, "run") == {**position, "steps": 2 * 5 + 3}
+    assert settle({**position, "steps": 11}, 5, "run") == {**position, "steps": 11}
+    assert settle(position, 3, "run") == {"epoch": 3, "step": 0, "stopped": False, "steps": 9}

@@ -99,6 +99,8 @@ def fit(
     check_agreement(strategy, position, checkpoint_directory)
     if position is not None:
         _check_data(position, data, checkpoint_directory)
+        # The count of `fit_on_servers` would be wrong after the next step.
+        position.pop("steps", None)
     is_chief = strategy.extended.should_checkpoint
     if is_chief:
         checkpoint.delete_unfinished()

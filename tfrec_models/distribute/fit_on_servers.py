@@ -14,6 +14,7 @@ from tfrec_models._keras_hooks import (
 )
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import answers, check_variables
+from tfrec_models.distribute.server_position import settle
 from tfrec_models.distribute.server_steps import make_steps
 from tfrec_models.layers.embedding_tables import EmbeddingTables
 from tfrec_models.optimizers import CompositeOptimizer
@@ -58,7 +59,14 @@ def fit_on_servers(
     its rows with it and the call raises `ConnectionError`. Start everything again: with a
     `checkpoint_directory` the run goes on from its last checkpoint, and the steps since are lost.
     The files are those of `fit`: what was trained here loads on one machine and the other way
-    round. Data is not in them: each worker begins its dataset anew, so shuffle without a seed.
+    round.
+
+    A run that goes on lets each worker read and pass by its equal share of the batches that all
+    steps before took, over the data's repetitions. With one worker, `max_pending=1` and a dataset
+    that is the same each time it ends with the weights of a run that was never interrupted, to the
+    bit. Which of several workers takes a step is not determined, so with them it is a share and not
+    the very batches. A worker that dies and returns begins where it began in this run, not where
+    it was. For workers to train on different batches, shuffle without a seed.
 
     Args:
         model: `keras.Model`, made and compiled in the scope of a `ParameterServerStrategy`.
@@ -136,14 +144,16 @@ def fit_on_servers(
     count_atomically(model.optimizer)
     _check_dense_weights(model)
     checkpoint = None
-    position = {"epoch": 0, "step": 0, "stopped": False}
+    position = {"epoch": 0, "step": 0, "stopped": False, "steps": 0}
     if checkpoint_directory is not None:
         variables = training_variables(model)
         check_variables(strategy, variables)
         checkpoint = TrainingCheckpoint(variables, checkpoint_directory, max_to_keep)
         checkpoint.delete_unfinished()
-        position = _settle(checkpoint.restore() or position, steps_per_epoch, checkpoint_directory)
-    run = _Run(model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every)
+        position = settle(checkpoint.restore() or position, steps_per_epoch, checkpoint_directory)
+    run = _Run(
+        model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every, position["steps"]
+    )
     callbacks = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -188,17 +198,23 @@ def fit_on_servers(
 class _Run:
     """Gives out steps, and keeps no more of them pending than it may."""
 
-    def __init__(self, model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every):
+    def __init__(
+        self, model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every, steps_before
+    ):
         strategy = model.distribute_strategy
+        workers = strategy.extended._num_workers
         self._model = model
         self._steps_per_epoch = steps_per_epoch
         self._checkpoint = checkpoint
         self._save_every = save_every
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-        self._max_pending = max_pending or 4 * strategy.extended._num_workers
+        self._max_pending = max_pending or 4 * workers
+        self._steps = steps_before
         self._train_step, self._evaluate_step = make_steps(model)
         self._iterator = iter(
-            self._coordinator.create_per_worker_dataset(lambda: dataset_fn().repeat())
+            self._coordinator.create_per_worker_dataset(
+                lambda: dataset_fn().repeat().skip(steps_before // workers)
+            )
         )
 
     def train_epoch(self, epoch, first_step, callbacks):
@@ -209,6 +225,7 @@ class _Run:
         def finish_one():
             nonlocal done
             logs = pending.popleft().fetch()
+            self._steps += 1
             callbacks.on_train_batch_end(done, _floats(logs))
             done += 1
 
@@ -242,24 +259,9 @@ class _Run:
         """Writes a checkpoint, if there is a directory for it. No step may be pending."""
         if self._checkpoint is not None:
             stopped = bool(self._model.stop_training)
-            self._checkpoint.save({"epoch": epoch, "step": step, "stopped": stopped})
-
-
-def _settle(position, steps_per_epoch, directory):
-    """The position to go on at.
-
-    A run killed after the last step of an epoch goes on with the next: an epoch without a step has
-    no loss, and a callback would take the 0 of empty metrics for the best ever.
-    """
-    if position["step"] > steps_per_epoch:
-        raise ValueError(
-            f"The run in {directory} was saved after step {position['step']} of an epoch, but "
-            f"steps_per_epoch is {steps_per_epoch}. Give the steps_per_epoch that it had, or "
-            "another directory."
-        )
-    if position["step"] == steps_per_epoch:
-        return {**position, "epoch": position["epoch"] + 1, "step": 0}
-    return position
+            self._checkpoint.save(
+                {"epoch": epoch, "step": step, "stopped": stopped, "steps": self._steps}
+            )
 
 
 def _floats(logs):
