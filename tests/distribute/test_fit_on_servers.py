@@ -6,6 +6,8 @@ Killed workers and servers are in benchmarks/kill_servers.py.
 import pytest
 
 from tests.distribute import processes
+from tests.distribute.test_mirrored_strategy import as_form, ids_in_both_halves
+from tests.dlrm.test_dlrm import dataset
 from tfrec_models.distribute.server_position import settle
 
 
@@ -25,3 +27,11 @@ def test_steps_before():
     assert settle(position, 5, "run") == {**position, "steps": 2 * 5 + 3}
     assert settle({**position, "steps": 11}, 5, "run") == {**position, "steps": 11}
     assert settle(position, 3, "run") == {"epoch": 3, "step": 0, "stopped": False, "steps": 9}
+
+
+@pytest.mark.parametrize("form", ["dict", "ids"])
+def test_ids_are_repeated_in_a_batch(form):
+    """The batches that scenarios compare with one device have the same ids in several examples."""
+    for examples in (8, 160):
+        for inputs, _ in as_form(form, dataset(examples, batch=8)):
+            assert ids_in_both_halves(inputs) >= 2

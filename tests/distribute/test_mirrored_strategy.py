@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.dlrm.test_dlrm import FEATURES, compiled, dataset, make
+from tests.dlrm import test_dlrm
+from tests.dlrm.test_dlrm import FEATURES, compiled, make
 from tfrec_models import KeyedJaggedTensor, _keras_hooks, xla_disabled
 from tfrec_models.optimizers import Adagrad, CompositeOptimizer, LazyAdam, RowWiseAdagrad
 
@@ -17,6 +18,31 @@ OPTIMIZERS = {
     "row_wise": lambda: CompositeOptimizer(RowWiseAdagrad(0.1), keras.optimizers.SGD(0.5)),
     "lazy_adam": lambda: LazyAdam(0.01),
 }
+
+
+def dataset(examples):
+    """Batches of four examples, of which the third has the ids of the first.
+
+    Divided between two replicas, each batch has these ids on both.
+    """
+
+    def repeat_ids(inputs, labels):
+        example = tf.range(tf.shape(labels)[0])
+        which = tf.where(example == 2, 0, example)
+        bags = {name: tf.gather(b, which) for name, b in inputs["sparse_features"].items()}
+        return {**inputs, "sparse_features": bags}, labels
+
+    return test_dlrm.dataset(examples).map(repeat_ids)
+
+
+def ids_in_both_halves(batch):
+    """How many ids are in both halves of a batch whose features are a dict, in the same feature."""
+    found = 0
+    for bags in batch["sparse_features"].values():
+        bags = bags.to_list() if isinstance(bags, tf.RaggedTensor) else bags.numpy()[:, None]
+        middle = -(-len(bags) // 2)
+        found += len({*np.concatenate(bags[:middle])} & {*np.concatenate(bags[middle:])})
+    return found
 
 
 def as_form(form, batches):
@@ -55,9 +81,20 @@ def trained(batches, optimizer, strategy=None, repeats=10):
     return model
 
 
+@pytest.mark.parametrize("form", ["dict", "ids"])
+def test_ids_are_repeated_across_replicas(form):
+    """The data of the comparisons with one device has ids whose gradients come from both."""
+    for inputs, _ in as_form(form, dataset(8)):
+        assert ids_in_both_halves(inputs) >= 3
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_weights_equal_one_device(optimizer, two_devices):
-    """20 steps on the same global batches, ids repeated across replicas: equal to 1e-6."""
+    """20 steps on the same global batches, ids repeated across replicas: equal to 1e-6.
+
+    Repeated ids are proved by `test_ids_are_repeated_across_replicas`, here and wherever `dataset`
+    of this module is trained on.
+    """
     batches = dataset(8)
     alone, mirrored = trained(batches, optimizer), trained(batches, optimizer, two_devices)
     for one, two in zip(alone.weights, mirrored.weights, strict=True):
