@@ -43,6 +43,21 @@ def is_made_in(model, strategy):
     return model._distribute_strategy is strategy
 
 
+def optimizer_parts(optimizer):
+    """Returns an optimizer and all those inside it."""
+    inside = [*getattr(optimizer, "optimizers", []), getattr(optimizer, "inner_optimizer", None)]
+    found = [optimizer]
+    for part in inside:
+        if part is not None:
+            found += optimizer_parts(part)
+    return found
+
+
+def strategy_of_optimizer(optimizer):
+    """The strategy in whose scope an optimizer was made; TensorFlow's default one outside."""
+    return optimizer._distribution_strategy
+
+
 class StrategyTraining:
     """Mixin of models that `fit`, `evaluate` and `predict` ragged batches under a strategy.
 
@@ -225,10 +240,8 @@ def build_for_training(model, batch):
 
 def count_atomically(optimizer):
     """Lets workers count steps at the same moment; Keras reads, adds and writes."""
-    parts = getattr(optimizer, "optimizers", [])
-    for each in (optimizer, getattr(optimizer, "inner_optimizer", None), *parts):
-        if each is not None:
-            each._iterations.assign_add = each._iterations.value.assign_add
+    for each in optimizer_parts(optimizer):
+        each._iterations.assign_add = each._iterations.value.assign_add
 
 
 class IterableAdapter(DataAdapter, tf.distribute.DistributedDataset):

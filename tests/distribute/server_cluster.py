@@ -191,6 +191,9 @@ def refused(directory):
     strategy = start(partitioner=tf.distribute.experimental.partitioners.FixedShardsPartitioner(99))
     refuses(ValueError, "cuts dense weights", run, made("sgd", strategy), data)
     with strategy.scope():
+        outer = make()
+    refuses(ValueError, "optimizer sgd.* was made under _Default", run, compiled(outer), data)
+    with strategy.scope():
         stock = compiled(make(), keras.optimizers.Adagrad(0.1))
         averaged = compiled(make(), optimizers.SGD(0.1, use_ema=True))
     refuses(ValueError, "Adagrad cannot update tables", run, stock, data)

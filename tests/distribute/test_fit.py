@@ -12,6 +12,7 @@ from tests.distribute import interrupted_run
 from tests.distribute.processes import run
 from tfrec_models.distribute import fit, training_variables
 from tfrec_models.distribute.epoch_data import EpochData
+from tfrec_models.optimizers import CompositeOptimizer
 
 
 class Stopped(Exception):
@@ -130,6 +131,12 @@ def test_steps_per_execution(tmp_path):
         return run_to_the_end(tmp_path / name, stops, data, steps_per_execution=2)
 
     assert_equal(variables("resumed", [2]), variables("whole", []))
+    other = {"dataset": examples().batch(4), "checkpoint_directory": tmp_path / "o", "verbose": 0}
+    with pytest.raises(Stopped):
+        fit(make_model(), **other, save_every=1, callbacks=[StopAfter(2)])
+    message = "saved after step 1 of an epoch, which is no multiple of steps_per_execution=2. Comp"
+    with pytest.raises(ValueError, match=message):
+        fit(make_model(steps_per_execution=2), **other)
 
 
 def test_killed_in_a_save(tmp_path):
@@ -219,6 +226,22 @@ def test_models_and_batches_that_do_not_fit_the_strategy(tmp_path, two_devices, 
         pytest.raises(ValueError, match="outside the scope of MirroredStrategy"),
     ):
         fit(outside, data, tmp_path)
+    compiled_outside = make_model(two_devices)
+    compiled_outside.compile(CompositeOptimizer("adam", "sgd", "kernel"), "mse")
+    message = (
+        "The optimizer composite_optimizer.* was made under _DefaultDistributionStrategy, but "
+        "sequential.* under MirroredStrategy. Make model and optimizer, and compile"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(compiled_outside, data, tmp_path)
+    layer = keras.layers.Dense(1)
+    layer.build((None, 1))
+    with two_devices.scope():
+        partly = keras.Sequential([layer])
+        partly.compile("sgd", "mse")
+    message = "Variable dense.*/kernel was made outside the scope of MirroredStrategy. Make model"
+    with pytest.raises(ValueError, match=message):
+        fit(partly, data, tmp_path)
     with pytest.raises(ValueError, match="first batch has 1 examples for 2 replicas"):
         fit(make_model(two_devices), examples().batch(1), tmp_path)
     cluster = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'

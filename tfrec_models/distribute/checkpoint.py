@@ -9,6 +9,8 @@ import warnings
 import keras
 import tensorflow as tf
 
+from tfrec_models.distribute.cluster import check_optimizer_scope
+
 FORMAT_VERSION = 1
 # What TensorFlow raises for a file that is cut off, missing or changed; its reader turns "out of
 # range" into Python's IndexError.
@@ -33,7 +35,8 @@ def training_variables(model):
         dict from str to `tf.Variable`.
 
     Raises:
-        ValueError: if the model is not built or not compiled.
+        ValueError: if the model is not built or not compiled; if its optimizer was made outside
+            the scope of its strategy.
 
     Example:
 
@@ -52,6 +55,7 @@ def training_variables(model):
     variables = list(model.variables)
     if model.optimizer is not None:
         if not model.optimizer.built:
+            check_optimizer_scope(model)
             with model.distribute_strategy.scope():
                 model.optimizer.build(model.trainable_variables)
         variables += model.optimizer.variables

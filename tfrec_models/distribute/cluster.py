@@ -7,7 +7,7 @@ import time
 
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import is_made_in
+from tfrec_models._keras_hooks import is_made_in, optimizer_parts, strategy_of_optimizer
 
 
 def multi_worker_strategy(timeout_seconds=300, **keywords):
@@ -106,6 +106,19 @@ def check_strategy(model):
             "MultiWorkerMirroredStrategy, so each would train by itself. Make and compile it "
             "inside `with multi_worker_strategy().scope():`."
         )
+
+
+def check_optimizer_scope(model):
+    """Raises ValueError if the optimizer, or a part of it, was made for another strategy."""
+    ours = model.distribute_strategy
+    for part in optimizer_parts(model.optimizer):
+        theirs = strategy_of_optimizer(part)
+        if theirs is not ours:
+            raise ValueError(
+                f"The optimizer {part.name} was made under {type(theirs).__name__}, but "
+                f"{model.name} under {type(ours).__name__}. Make model and optimizer, and compile, "
+                "inside `with strategy.scope():`."
+            )
 
 
 def check_variables(strategy, variables):

@@ -13,7 +13,7 @@ from tfrec_models._keras_hooks import (
     native,
 )
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
-from tfrec_models.distribute.cluster import answers, check_variables
+from tfrec_models.distribute.cluster import answers, check_optimizer_scope, check_variables
 from tfrec_models.distribute.server_position import settle
 from tfrec_models.distribute.server_steps import make_steps
 from tfrec_models.layers.embedding_tables import EmbeddingTables
@@ -135,6 +135,7 @@ def fit_on_servers(
     _check_callbacks(callbacks)
     strategy = model.distribute_strategy
     _check_strategy(model, strategy)
+    check_optimizer_scope(model)
     _check_optimizer(model.optimizer)
     batch = next(iter(dataset_fn()))
     with strategy.scope():
