@@ -5,21 +5,17 @@ import collections
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import (
-    all_layers,
-    build_for_training,
-    count_atomically,
-    is_made_in,
-    native,
-)
+from tfrec_models._keras_hooks import build_for_training, count_atomically
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import answers, check_optimizer_scope, check_variables
+from tfrec_models.distribute.server_checks import (
+    check_callbacks,
+    check_dense_weights,
+    check_optimizer,
+    check_server_strategy,
+)
 from tfrec_models.distribute.server_position import settle
 from tfrec_models.distribute.server_steps import make_steps
-from tfrec_models.layers.embedding_tables import EmbeddingTables
-from tfrec_models.optimizers import CompositeOptimizer
-from tfrec_models.optimizers._row_optimizer import RowOptimizer
-from tfrec_models.sharding import is_sharded, on_servers
 
 # Connections that break, and servers that came back empty.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
@@ -132,18 +128,18 @@ def fit_on_servers(
                 f"{name} must be an integer of at least 1, received {number}. Workers repeat their "
                 "data for ever, so only steps_per_epoch says where an epoch ends."
             )
-    _check_callbacks(callbacks)
+    check_callbacks(callbacks)
     strategy = model.distribute_strategy
-    _check_strategy(model, strategy)
+    check_server_strategy(model, strategy)
     check_optimizer_scope(model)
-    _check_optimizer(model.optimizer)
+    check_optimizer(model.optimizer)
     batch = next(iter(dataset_fn()))
     with strategy.scope():
         if not model.built:
             model(keras.utils.unpack_x_y_sample_weight(batch)[0])
         build_for_training(model, batch)
     count_atomically(model.optimizer)
-    _check_dense_weights(model)
+    check_dense_weights(model)
     checkpoint = None
     position = {"epoch": 0, "step": 0, "stopped": False, "steps": 0}
     if checkpoint_directory is not None:
@@ -267,61 +263,3 @@ class _Run:
 
 def _floats(logs):
     return {name: float(value) for name, value in logs.items()}
-
-
-def _check_callbacks(callbacks):
-    for callback in callbacks:
-        saves_in_epoch = getattr(callback, "save_freq", "epoch") != "epoch"
-        refused = (keras.callbacks.BackupAndRestore, keras.callbacks.SwapEMAWeights)
-        if isinstance(callback, refused) or saves_in_epoch:
-            raise ValueError(
-                f"{type(callback).__name__} needs the weights as they are after a single step, "
-                "but here other steps run meanwhile. Use checkpoint_directory and save_every, or "
-                "save_freq='epoch'."
-            )
-
-
-def _check_strategy(model, strategy):
-    if not on_servers(strategy) or not is_made_in(model, strategy):
-        raise ValueError(
-            f"{model.name} was made outside the scope of a ParameterServerStrategy. Make and "
-            "compile it inside `with strategy.scope():`."
-        )
-    if strategy.num_replicas_in_sync > 1:
-        raise ValueError(
-            f"Each worker has {strategy.num_replicas_in_sync} GPUs; one is supported. Start one "
-            "worker for each GPU, with CUDA_VISIBLE_DEVICES."
-        )
-
-
-def _check_dense_weights(model):
-    tables = {
-        id(variable)
-        for layer in all_layers(model)
-        if isinstance(layer, EmbeddingTables)
-        for variable in layer.table_variables
-    }
-    cut = [v for v in model.variables if is_sharded(native(v)) and id(v) not in tables]
-    if cut:
-        largest = max(tf.size(v.value).numpy() * v.value.dtype.size for v in cut)
-        raise ValueError(
-            f"The variable_partitioner cuts dense weights: {[v.path for v in cut]}. Only tables "
-            "can be in pieces. Use MinSizePartitioner(min_shard_bytes=...) with more than "
-            f"{largest} bytes."
-        )
-
-
-def _check_optimizer(optimizer):
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    if isinstance(optimizer, CompositeOptimizer):
-        optimizer = optimizer.embedding_optimizer
-    if not isinstance(optimizer, RowOptimizer):
-        raise ValueError(
-            f"{type(optimizer).__name__} cannot update tables on parameter servers. Use one of "
-            "tfrec_models.optimizers, or CompositeOptimizer to keep it for the dense weights."
-        )
-    if optimizer.use_ema:
-        raise ValueError(
-            f"{type(optimizer).__name__} has use_ema=True, and averages of tables are not kept on "
-            "parameter servers. Leave use_ema out."
-        )

@@ -1,0 +1,72 @@
+"""What training on parameter servers does not support, refused before a step is taken."""
+
+import keras
+import tensorflow as tf
+
+from tfrec_models._keras_hooks import all_layers, is_made_in, native
+from tfrec_models.layers.embedding_tables import EmbeddingTables
+from tfrec_models.optimizers import CompositeOptimizer
+from tfrec_models.optimizers._row_optimizer import RowOptimizer
+from tfrec_models.sharding import is_sharded, on_servers
+
+
+def check_callbacks(callbacks):
+    """Raises ValueError on a callback that needs the state after every single step."""
+    for callback in callbacks:
+        saves_in_epoch = getattr(callback, "save_freq", "epoch") != "epoch"
+        refused = (keras.callbacks.BackupAndRestore, keras.callbacks.SwapEMAWeights)
+        if isinstance(callback, refused) or saves_in_epoch:
+            raise ValueError(
+                f"{type(callback).__name__} needs the weights as they are after a single step, "
+                "but here other steps run meanwhile. Use checkpoint_directory and save_every, or "
+                "save_freq='epoch'."
+            )
+
+
+def check_server_strategy(model, strategy):
+    """Raises ValueError unless the model was made for servers, and workers have one GPU at most."""
+    if not on_servers(strategy) or not is_made_in(model, strategy):
+        raise ValueError(
+            f"{model.name} was made outside the scope of a ParameterServerStrategy. Make and "
+            "compile it inside `with strategy.scope():`."
+        )
+    if strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            f"Each worker has {strategy.num_replicas_in_sync} GPUs; one is supported. Start one "
+            "worker for each GPU, with CUDA_VISIBLE_DEVICES."
+        )
+
+
+def check_dense_weights(model):
+    """Raises ValueError if the strategy cut any weight that is no table."""
+    tables = {
+        id(variable)
+        for layer in all_layers(model)
+        if isinstance(layer, EmbeddingTables)
+        for variable in layer.table_variables
+    }
+    cut = [v for v in model.variables if is_sharded(native(v)) and id(v) not in tables]
+    if cut:
+        largest = max(tf.size(v.value).numpy() * v.value.dtype.size for v in cut)
+        raise ValueError(
+            f"The variable_partitioner cuts dense weights: {[v.path for v in cut]}. Only tables "
+            "can be in pieces. Use MinSizePartitioner(min_shard_bytes=...) with more than "
+            f"{largest} bytes."
+        )
+
+
+def check_optimizer(optimizer):
+    """Raises ValueError on an optimizer that cannot update tables in pieces."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if isinstance(optimizer, CompositeOptimizer):
+        optimizer = optimizer.embedding_optimizer
+    if not isinstance(optimizer, RowOptimizer):
+        raise ValueError(
+            f"{type(optimizer).__name__} cannot update tables on parameter servers. Use one of "
+            "tfrec_models.optimizers, or CompositeOptimizer to keep it for the dense weights."
+        )
+    if optimizer.use_ema:
+        raise ValueError(
+            f"{type(optimizer).__name__} has use_ema=True, and averages of tables are not kept on "
+            "parameter servers. Leave use_ema out."
+        )
