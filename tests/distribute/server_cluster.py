@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.distribute.server_one_worker import one_worker
 from tests.distribute.server_resume import checkpoints, positions
 from tests.distribute.server_setup import (
     OPTIMIZERS,
@@ -34,23 +35,6 @@ from tfrec_models.distribute import (
 )
 from tfrec_models.layers.table_stack import TableStack
 from tfrec_models.sharding import is_sharded, shards
-
-
-def one_worker(directory):
-    """20 steps of one worker on 20 different batches equal one device."""
-    strategy = start()
-    assert set(OPTIMIZERS) == {"sgd", "adagrad", "row_wise", "lazy_adam"}
-    for name in OPTIMIZERS:
-        alone = made(name)
-        first = [v.numpy() for v in alone.variables]
-        served = made(name, strategy, first)
-        alone.fit(dataset(160, batch=8), shuffle=False, verbose=0)
-        fit_on_servers(
-            served, lambda: dataset(160, batch=8), steps_per_epoch=20, max_pending=1, verbose=0
-        )
-        assert largest_difference(alone, served) < 1e-6, name
-        set_weights(alone, first)
-        assert largest_difference(alone, served) > 1e-3, name
 
 
 def weights(directory):
@@ -188,16 +172,28 @@ def refused(directory):
     os.environ["TF_CONFIG"] = json.dumps({"cluster": gone, "task": {"type": "ps", "index": 0}})
     refuses(ValueError, "call run_server", server_strategy)
     # More pieces than rows: TensorFlow leaves none empty, and the dense weights are cut too.
-    strategy = start(partitioner=tf.distribute.experimental.partitioners.FixedShardsPartitioner(99))
+    cut = tf.distribute.experimental.partitioners.FixedShardsPartitioner(99)
+    strategy = start(workers=2, partitioner=cut)
     refuses(ValueError, "cuts dense weights", run, made("sgd", strategy), data)
     with strategy.scope():
-        outer = make()
-    refuses(ValueError, "optimizer sgd.* was made under _Default", run, compiled(outer), data)
-    with strategy.scope():
-        stock = compiled(make(), keras.optimizers.Adagrad(0.1))
-        averaged = compiled(make(), optimizers.SGD(0.1, use_ema=True))
-    refuses(ValueError, "Adagrad cannot update tables", run, stock, data)
-    refuses(ValueError, "averages of tables are not kept", run, averaged, data)
+        model = make()
+    refuses(ValueError, "dlrm.* is not compiled", run, model, data)
+    refuses(ValueError, "optimizer sgd.* was made under _Default", run, compiled(model), data)
+    sgd, dense = optimizers.SGD, keras.optimizers.SGD
+    for match, optimizer in {
+        "Adagrad cannot update tables": keras.optimizers.Adagrad,
+        "averages of tables are not kept": lambda: sgd(use_ema=True),
+        "one of the 2 workers could divide": lambda: optimizers.LossScaleOptimizer(sgd()),
+        "SGD has gradient_accumulation_steps=2": lambda: optimizers.CompositeOptimizer(
+            sgd(), dense(gradient_accumulation_steps=2)
+        ),
+        "SGD has ema_overwrite_frequency=3": lambda: optimizers.CompositeOptimizer(
+            sgd(), dense(use_ema=True, ema_overwrite_frequency=3)
+        ),
+    }.items():
+        with strategy.scope():
+            compiled(model, optimizer())
+        refuses(ValueError, match, run, model, data)
 
 
 SCENARIOS = {

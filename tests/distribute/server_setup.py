@@ -35,12 +35,13 @@ def start(workers=1, servers=2, partitioner=cut_tables):
     return server_strategy(partitioner, timeout_seconds=180, cluster=cluster)
 
 
-def made(optimizer, strategy=None, weights=None, metrics=None):
+def made(optimizer, strategy=None, weights=None, metrics=None, new_model=make):
+    """A compiled model; the optimizer is one of `OPTIMIZERS` or a function that makes one."""
     keras.utils.set_random_seed(5)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        model = make()
+        model = new_model()
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        model.compile(OPTIMIZERS[optimizer](), loss, metrics=metrics and metrics())
+        model.compile(OPTIMIZERS.get(optimizer, optimizer)(), loss, metrics=metrics and metrics())
         model.build()
     if weights:
         set_weights(model, weights)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec_models._keras_hooks import build_for_training, count_atomically
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
-from tfrec_models.distribute.cluster import answers, check_optimizer_scope, check_variables
+from tfrec_models.distribute.cluster import answers, check_variables
 from tfrec_models.distribute.server_checks import (
     check_callbacks,
     check_dense_weights,
@@ -94,7 +94,9 @@ def fit_on_servers(
         TypeError: if `dataset_fn` is no function.
         ValueError: if `steps_per_epoch` is missing; if the model was made outside the scope or
             its dense weights are cut; if the checkpoint lies beyond the last step of an epoch; on
-            a callback that needs the state after every single step; on several GPUs a worker.
+            a callback that needs the state after every single step; on several GPUs a worker; on
+            `use_ema` of tables, `gradient_accumulation_steps` and `ema_overwrite_frequency`; on a
+            `LossScaleOptimizer` with several workers.
         ConnectionError: if a parameter server was lost.
 
     Example:
@@ -131,8 +133,7 @@ def fit_on_servers(
     check_callbacks(callbacks)
     strategy = model.distribute_strategy
     check_server_strategy(model, strategy)
-    check_optimizer_scope(model)
-    check_optimizer(model.optimizer)
+    check_optimizer(model)
     batch = next(iter(dataset_fn()))
     with strategy.scope():
         if not model.built:

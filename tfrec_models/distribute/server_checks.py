@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import all_layers, is_made_in, native
+from tfrec_models._keras_hooks import all_layers, is_made_in, native, optimizer_parts
+from tfrec_models.distribute.cluster import check_optimizer_scope
 from tfrec_models.layers.embedding_tables import EmbeddingTables
 from tfrec_models.optimizers import CompositeOptimizer
 from tfrec_models.optimizers._row_optimizer import RowOptimizer
@@ -55,9 +56,17 @@ def check_dense_weights(model):
         )
 
 
-def check_optimizer(optimizer):
-    """Raises ValueError on an optimizer that cannot update tables in pieces."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+def check_optimizer(model):
+    """Raises ValueError on an optimizer that cannot train the model here."""
+    if not model.compiled:
+        raise ValueError(
+            f"{model.name} is not compiled. Call model.compile(...) inside "
+            "`with strategy.scope():`, before fit_on_servers."
+        )
+    check_optimizer_scope(model)
+    for part in optimizer_parts(model.optimizer):
+        _check_part(part, model.distribute_strategy.extended._num_workers)
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if isinstance(optimizer, CompositeOptimizer):
         optimizer = optimizer.embedding_optimizer
     if not isinstance(optimizer, RowOptimizer):
@@ -69,4 +78,26 @@ def check_optimizer(optimizer):
         raise ValueError(
             f"{type(optimizer).__name__} has use_ema=True, and averages of tables are not kept on "
             "parameter servers. Leave use_ema out."
+        )
+
+
+def _check_part(optimizer, num_workers):
+    name = type(optimizer).__name__
+    if num_workers > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            f"{name} changes its scale as it trains, so one of the {num_workers} workers could "
+            "divide a gradient by another scale than the loss was multiplied by. Train in "
+            "mixed_bfloat16, which needs no scale, or with a constant loss_scale_factor."
+        )
+    # Keras keeps both behind a condition in which TensorFlow cannot wait for other replicas.
+    if optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            f"{name} has gradient_accumulation_steps={optimizer.gradient_accumulation_steps}, "
+            "which is not supported on parameter servers. Leave it out, and make batches larger."
+        )
+    if optimizer.use_ema and optimizer.ema_overwrite_frequency:
+        raise ValueError(
+            f"{name} has ema_overwrite_frequency={optimizer.ema_overwrite_frequency}, which is "
+            "not supported on parameter servers. Leave it out: the averages replace the dense "
+            "weights at the end of training."
         )
