@@ -27,6 +27,8 @@ def main(directory):
             found[f"{form}/loss"] = model.evaluate(uneven, verbose=0)[0]
             for number, variable in enumerate(model.weights):
                 found[f"{optimizer}/{number}"] = variable.numpy()
+            if form == "kjt":
+                found["native"] = native_operations(strategy, model, uneven)
     rank = strategy.cluster_resolver.task_id
     np.savez(f"{directory}/found_{rank}.npz", **found)
 
@@ -39,6 +41,18 @@ def main(directory):
     # The chief dies while it saves; what happens to the other is the test.
     kill_at_save = 3 if rank == 0 else None
     interrupted_run.train(strategy, f"{directory}/killed", f"{directory}/lost.npz", kill_at_save)
+
+
+def native_operations(strategy, model, batches):
+    """The native kernels in a training step of this process, as it is traced."""
+    import tensorflow as tf
+
+    iterator = iter(strategy.experimental_distribute_dataset(batches))
+    step = tf.function(lambda: strategy.run(model.train_step, args=(next(iterator),)))
+    graph = step.get_concrete_function().graph.as_graph_def()
+    inside = [node for function in graph.library.function for node in function.node_def]
+    names = {node.op for node in [*graph.node, *inside]}
+    return sorted(name for name in names if name.startswith("Tfrec"))
 
 
 # Each optimizer is trained with features in another form.

@@ -5,19 +5,24 @@ import numpy as np
 from tests.distribute.multi_worker_process import PAIRS
 from tests.distribute.processes import run
 from tests.distribute.test_mirrored_strategy import as_form, dataset, trained
-from tfrec_models import xla_disabled
+from tfrec_models import native, xla_disabled
 
 
 def test_two_workers(tmp_path):
     """All that needs a pair of processes, in one test: pytest-xdist would start a pair for each.
 
-    Weights equal one device's; a checkpoint that only the chief sees is refused; the chief is
-    killed in a save, the other raises, and a restart ends with weights equal to the bit.
+    Weights equal one device's, with the native kernels where they can be compiled; a checkpoint
+    that only the chief sees is refused; the chief is killed in a save, the other raises, and a
+    restart ends with weights equal to the bit.
     """
     chief, other = run("tests.distribute.multi_worker_process", tmp_path, workers=2)
     for rank, worker in enumerate((chief, other)):
         assert (tmp_path / f"found_{rank}.npz").exists(), worker.stdout[-3000:]
-    check_against_one_device([np.load(tmp_path / f"found_{rank}.npz") for rank in range(2)])
+    found = [np.load(tmp_path / f"found_{rank}.npz") for rank in range(2)]
+    check_against_one_device(found)
+    for each in found:
+        used = {"TfrecPooledLookup", "TfrecUpdateRows"} & set(each["native"])
+        assert len(used) == (2 if native.is_native_available() else 0)
 
     for rank in range(2):
         message = (tmp_path / f"refused_{rank}").read_text()

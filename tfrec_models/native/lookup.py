@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfrec_models.native._tensorflow_hooks import (
     could_possibly_record,
     in_xla,
+    own_task,
     register_read_only_resource_op,
     variable_accessed,
 )
@@ -128,4 +129,6 @@ def _is_on_local_cpu(device):
     if not device:
         return not tf.config.list_logical_devices("GPU")
     spec = tf.DeviceSpec.from_string(device)
-    return spec.device_type in (None, "CPU") and spec.job in (None, "localhost")
+    if spec.device_type not in (None, "CPU"):
+        return False
+    return spec.job in (None, "localhost") or (spec.job, spec.task) == own_task()
