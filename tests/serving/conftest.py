@@ -10,24 +10,15 @@ from tfrec_models import xla_disabled
 from tfrec_models.serving import RequestWriter, export
 
 
-class Exported:
-    """A model, trained for a step, and its export."""
+class Ranker:
+    """A model of one family, compiled, and what to train it on."""
 
-    def __init__(self, make, directory):
-        keras.utils.set_random_seed(1)
-        self.model = make()
-        self.is_weighted = self.model.embedding_bag_collection.is_weighted
-        is_probability = type(self.model).__name__ == "SimpleDeepFMNN"
+    def __init__(self, model):
+        self.model = model
+        self.is_weighted = model.embedding_bag_collection.is_weighted
+        is_probability = type(model).__name__ == "SimpleDeepFMNN"
         self.output = "probabilities" if is_probability else "logits"
-        self.compile(self.model)
-        with xla_disabled():
-            self.model.train_on_batch(self.batch(8), self.labels(8))
-        self.path = export(self.model, directory)
-        self.writer = RequestWriter(self.path)
-
-    def compile(self, model):
-        """Compiles a model of this family."""
-        loss = keras.losses.BinaryCrossentropy(from_logits=self.output == "logits")
+        loss = keras.losses.BinaryCrossentropy(from_logits=not is_probability)
         model.compile(keras.optimizers.SGD(0.5), loss=loss)
 
     def labels(self, examples):
@@ -43,6 +34,24 @@ class Exported:
         if retrace:
             self.model.make_predict_function(force=True)
         return self.model.predict(tf.data.Dataset.from_tensors(inputs), verbose=0)
+
+
+class Exported(Ranker):
+    """A model, trained for a step, and its export."""
+
+    def __init__(self, make, directory):
+        keras.utils.set_random_seed(1)
+        super().__init__(make())
+        with xla_disabled():
+            self.model.train_on_batch(self.batch(8), self.labels(8))
+        self.path = export(self.model, directory)
+        self.writer = RequestWriter(self.path)
+
+
+@pytest.fixture(scope="session", params=list(FAMILIES))
+def family(request):
+    """Each family in turn: of the session, so that all tests of one follow each other."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

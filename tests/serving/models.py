@@ -64,20 +64,40 @@ def batch(examples, is_weighted=False, **bag_arguments):
     return {"dense_features": dense, "sparse_features": sparse}
 
 
-def forms(examples):
-    """The same bags in every form a model takes, and single ids in every form."""
-    ragged = batch(examples)
+def forms(examples, is_weighted=False):
+    """The same bags in every form a model takes, and single ids in every form.
+
+    With weights each form carries them: pairs, or a KeyedJaggedTensor that has them.
+    """
+    ragged = batch(examples, is_weighted)
     sparse = ragged["sparse_features"]
-    packed = tf.stack([sparse[name] for name in FEATURES], axis=1)
-    single = tf.constant(np.random.default_rng(1).integers(0, ROWS, (examples, len(FEATURES))))
-    by_name = dict(zip(FEATURES, tf.unstack(single, axis=1), strict=True))
+    rng = np.random.default_rng(1)
+    ids = tf.constant(rng.integers(0, ROWS, (examples, len(FEATURES))))
+    weights = tf.constant(rng.uniform(0.5, 2.0, ids.shape), tf.float32)
+    single = (ids, weights) if is_weighted else ids
+
+    def of_both(function, *parts):
+        if not is_weighted:
+            return function(*parts)
+        return tuple(function(*one) for one in zip(*parts, strict=True))
+
+    parts = [sparse]
+    if is_weighted:
+        parts = [{name: pair[part] for name, pair in sparse.items()} for part in (0, 1)]
+    by_name = {
+        name: of_both(lambda packed, column=column: packed[:, column], single)
+        for column, name in enumerate(FEATURES)
+    }
     sparse_forms = {
         "ragged": sparse,
-        "packed": packed,
-        "keyed_jagged_tensor": KeyedJaggedTensor.from_dict(sparse),
+        "packed": of_both(lambda *bags: tf.stack(bags, axis=1), *sparse.values()),
+        "keyed_jagged_tensor": KeyedJaggedTensor.from_dict(*parts),
         "single_by_name": by_name,
         "single_packed": single,
-        "lengths_of_two": {name: tf.stack([ids, ids[::-1]], 1) for name, ids in by_name.items()},
+        "lengths_of_two": {
+            name: of_both(lambda flat: tf.stack([flat, flat[::-1]], 1), flat)
+            for name, flat in by_name.items()
+        },
     }
     return {
         form: {"dense_features": ragged["dense_features"], "sparse_features": sparse}

@@ -1,27 +1,31 @@
-"""Runs the cases of test_outside_python through TensorFlow's C API."""
+"""Answers the questions of `runners.Runner` through TensorFlow's C API."""
 
-import pickle
 import sys
+from multiprocessing.connection import Connection
 
 from benchmarks.c_api import ServingError, Session
 
 
-def main(source, target):
-    """Reads cases from one pickle, writes outputs or errors into another."""
-    with open(source, "rb") as file:
-        exports = pickle.load(file)
-    results = {}
-    for family, (path, tensors, cases) in exports.items():
+def main(handle):
+    """Answers until the other end is closed."""
+    pipe = Connection(int(handle))
+    while True:
+        try:
+            path, tensors, cases = pipe.recv()
+        except EOFError:
+            return
         session = Session(path, tensors)
-        for case, (signature, inputs) in cases.items():
-            try:
-                results[family, case] = session.run(signature, inputs)
-            except ServingError as error:
-                results[family, case] = (error.code, str(error))
-    if "tensorflow" in sys.modules:
-        raise RuntimeError("Python TensorFlow was imported.")
-    with open(target, "wb") as file:
-        pickle.dump(results, file)
+        answers = {case: _run(session, *request) for case, request in cases.items()}
+        if "tensorflow" in sys.modules:
+            raise RuntimeError("Python TensorFlow was imported.")
+        pipe.send(answers)
+
+
+def _run(session, signature, inputs):
+    try:
+        return session.run(signature, inputs)
+    except ServingError as error:
+        return (error.code, str(error))
 
 
 if __name__ == "__main__":

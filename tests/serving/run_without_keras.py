@@ -1,10 +1,10 @@
-"""Runs the cases of test_outside_python where neither Keras nor this package can be imported."""
+"""Answers the questions of `runners.Runner` where neither Keras nor this package is importable."""
 
 import contextlib
 import pathlib
-import pickle
 import sys
 import tempfile
+from multiprocessing.connection import Connection
 
 import numpy as np
 import tensorflow as tf
@@ -14,20 +14,23 @@ from tensorflow.python.tools import saved_model_cli
 sys.modules.update(dict.fromkeys(["keras", "tf_keras", "tfrec_models"]))
 
 
-def main(source, target):
-    """Reads cases from one pickle, writes outputs or errors into another."""
-    with open(source, "rb") as file:
-        exports = pickle.load(file)
-    results = {}
-    for family, (path, _, cases) in exports.items():
-        loaded = tf.saved_model.load(path)
-        for case, (signature, inputs) in cases.items():
-            results[family, case] = _run(loaded.signatures[signature], inputs)
-        for signature in loaded.signatures:
-            case = signature, cases["ragged", signature][1]
-            results[family, f"saved_model_cli {signature}"] = _run_cli(path, *case)
-    with open(target, "wb") as file:
-        pickle.dump(results, file)
+def main(handle):
+    """Answers until the other end is closed."""
+    pipe = Connection(int(handle))
+    while True:
+        try:
+            path, _, cases = pipe.recv()
+        except EOFError:
+            return
+        signatures = tf.saved_model.load(path).signatures
+        answers = {
+            case: _run(signatures[signature], inputs) for case, (signature, inputs) in cases.items()
+        }
+        for signature in signatures:
+            if ("ragged", signature) in cases:
+                request = cases["ragged", signature]
+                answers[f"saved_model_cli {signature}"] = _run_cli(path, *request)
+        pipe.send(answers)
 
 
 def _run(function, inputs):

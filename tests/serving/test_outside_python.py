@@ -1,22 +1,17 @@
-"""Exports run where there is no Keras, no tfrec_models and no Python TensorFlow."""
+"""Exports answer what `model.predict` gives where there is no Keras and no Python TensorFlow."""
 
-import os
-import pathlib
-import pickle
+import itertools
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks.c_api import signature_tensors
-from tests.serving.models import FAMILIES, ROWS, forms
+from tests.serving.models import ROWS, forms
+from tests.serving.runners import RUNNERS, Runner
 from tfrec_models.serving.signatures import SIGNATURES
 
-ROOT = pathlib.Path(__file__).parents[2]
-RUNNERS = ("run_with_c_api", "run_without_keras")
 BATCHES = {
     "0 examples": {"examples": 0},
     "1 example": {"examples": 1},
@@ -25,18 +20,17 @@ BATCHES = {
     "empty bags": {"examples": 5, "longest": 0},
     "10,000 ids": {"examples": 1, "longest": 0},
 }
-FORMS = forms(6)
 
 
-def good_batches(family, model):
-    """What each family is asked: one batch; DLRM in addition every form and size."""
-    batches = {"ragged": model.batch(6)}
-    if family == "dlrm":
-        batches |= {name: model.batch(**arguments) for name, arguments in BATCHES.items()}
-        ids = tf.constant(np.random.default_rng(0).integers(0, ROWS, [1, 10_000]))
-        batches["10,000 ids"]["sparse_features"]["f1"] = tf.RaggedTensor.from_tensor(ids)
-        batches |= FORMS
-    return batches
+def good_batches(model):
+    """What each family is asked: every size, and every form."""
+    batches = {name: model.batch(**arguments) for name, arguments in BATCHES.items()}
+    sparse = batches["10,000 ids"]["sparse_features"]
+    ids = tf.constant(np.random.default_rng(0).integers(0, ROWS, [1, 10_000]))
+    ids = tf.RaggedTensor.from_tensor(ids)
+    weights = ids.with_values(tf.linspace(tf.constant(0.5), 2.0, 10_000))
+    sparse["f1"] = (ids, weights) if model.is_weighted else ids
+    return batches, forms(6, model.is_weighted)
 
 
 def changed(inputs, **changes):
@@ -151,80 +145,66 @@ def bad_examples(good):
     yield "no tf.Example", b"{}", "Could not parse"
 
 
-@pytest.fixture(scope="module")
-def answers(exported, tmp_path_factory):
-    """What every runner gave for every case, and what `model.predict` gave."""
-    exports, expected, refused = {}, {}, {}
-    for family in FAMILIES:
-        model = exported(family)
-        cases = {}
-        for name, batch in good_batches(family, model).items():
-            prediction = model.predict(batch, retrace=name in FORMS)
+@pytest.fixture(scope="session")
+def runners(tmp_path_factory):
+    """The processes, each started once."""
+    folder = tmp_path_factory.mktemp("runners")
+    started = {script: Runner(script, folder / script) for script in RUNNERS}
+    yield started
+    for runner in started.values():
+        runner.close()
+
+
+def ask(runners, model, cases):
+    """What each runner gives for each case; all work at the same time."""
+    for runner in runners.values():
+        runner.ask(str(model.path), signature_tensors(model.path), cases)
+    return {name: runner.answers() for name, runner in runners.items()}
+
+
+def test_equals_predict(family, exported, runners):
+    """Every signature, form and size, by the runners and the command-line tool, to the last bit.
+
+    One test a family, so that each question is asked once however tests are spread.
+    """
+    model = exported(family)
+    cases, expected = {}, {}
+    for batches, retrace in zip(good_batches(model), (False, True), strict=True):
+        for name, batch in batches.items():
+            prediction = model.predict(batch, retrace=retrace)
             for signature in SIGNATURES:
                 cases[name, signature] = (signature, model.writer.inputs(batch, signature))
-                expected[family, (name, signature)] = (model.output, prediction)
-        if family in BAD:
-            for name, (signature, inputs, text) in BAD[family](model).items():
-                cases[name] = (signature, inputs)
-                refused[family, name] = text
-        exports[family] = (str(model.path), signature_tensors(model.path), cases)
-    folder = tmp_path_factory.mktemp("cases")
-    (folder / "cases").write_bytes(pickle.dumps(exports))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    running = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                ROOT / f"tests/serving/{runner}.py",
-                folder / "cases",
-                folder / runner,
-            ],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for runner in RUNNERS
-    ]
-    errors = [process.communicate()[1] for process in running]
-    for process, error in zip(running, errors, strict=True):
-        assert process.returncode == 0, error[-2000:]
-    results = {runner: pickle.loads((folder / runner).read_bytes()) for runner in RUNNERS}
-    return results, expected, refused
-
-
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_equals_predict(answers, runner):
-    """Every signature, for every family, form and size, to the last bit."""
-    results, expected, _ = answers
-    for (family, case), (output, prediction) in expected.items():
-        got = results[runner][family, case]
-        assert isinstance(got, dict), f"{family}, {case}: {got}"
-        np.testing.assert_array_equal(got[output], prediction, err_msg=f"{family}, {case}")
+                expected[name, signature] = prediction
+    answers = ask(runners, model, cases)
+    for signature in SIGNATURES:
+        # What the tool gives is for the batch in ragged form.
+        expected[f"saved_model_cli {signature}"] = expected["ragged", signature]
+    for runner, case in itertools.product(RUNNERS, expected):
+        if runner == "run_with_c_api" and case not in cases:
+            continue
+        got, where = answers[runner][case], f"{runner}, {case}"
+        assert isinstance(got, dict), f"{where}: {got}"
+        np.testing.assert_array_equal(got[model.output], expected[case], err_msg=where)
         assert got["logits"].dtype == got["probabilities"].dtype == np.float32
-        np.testing.assert_allclose(
-            got["probabilities"], 1 / (1 + np.exp(-got["logits"])), rtol=1e-6
-        )
+        with np.errstate(over="ignore"):  # 1 / infinity is the right 0
+            probabilities = 1 / (1 + np.exp(-got["logits"]))
+        np.testing.assert_allclose(got["probabilities"], probabilities, rtol=1e-6)
 
 
-def test_saved_model_cli_equals_predict(answers):
-    """The command-line tool runs every signature of every export."""
-    results, expected, _ = answers
-    for family in FAMILIES:
-        for signature in SIGNATURES:
-            output, prediction = expected[family, ("ragged", signature)]
-            got = results["run_without_keras"][family, f"saved_model_cli {signature}"]
-            np.testing.assert_array_equal(got[output], prediction, err_msg=f"{family} {signature}")
-
-
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_bad_input_is_an_error_status(answers, runner):
+@pytest.mark.parametrize("family", BAD)
+def test_bad_input_is_an_error_status(family, exported, runners):
     """Each is refused with a message that says what is wrong, and the process lives on."""
-    results, _, refused = answers
-    for case, text in refused.items():
-        got = results[runner][case]
-        assert isinstance(got, tuple), f"{case} was answered"
-        code, message = got
-        if runner == "run_with_c_api":
-            assert code == 3, f"{case}: {got}"
-        message = message.replace("\\", "")
-        assert re.search(text, message, re.DOTALL), f"{case}: {message}"
+    model = exported(family)
+    bad = BAD[family](model)
+    cases = {name: request for name, (*request, _) in bad.items()}
+    cases["good"] = ("serving_default", model.writer.inputs(model.batch(3)))
+    for runner, answers in ask(runners, model, cases).items():
+        for case, (_, _, text) in bad.items():
+            got, where = answers[case], f"{runner}, {case}"
+            assert isinstance(got, tuple), f"{where} was answered"
+            code, message = got
+            if runner == "run_with_c_api":
+                assert code == 3, f"{where}: {got}"
+            message = message.replace("\\", "")
+            assert re.search(text, message, re.DOTALL), f"{where}: {message}"
+        assert isinstance(answers["good"], dict), answers["good"]
