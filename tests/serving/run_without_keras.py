@@ -8,6 +8,8 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 from tensorflow.python.tools import saved_model_cli
 
 # With None in its place, a module cannot be imported. TensorFlow itself loads Keras on first use.
@@ -23,7 +25,7 @@ def main(handle):
         except EOFError:
             return
         signatures = tf.saved_model.load(path).signatures
-        answers = {
+        answers = {"foreign": foreign_parts(path)} | {
             case: _run(signatures[signature], inputs) for case, (signature, inputs) in cases.items()
         }
         for signature in signatures:
@@ -31,6 +33,25 @@ def main(handle):
                 request = cases["ragged", signature]
                 answers[f"saved_model_cli {signature}"] = _run_cli(path, *request)
         pipe.send(answers)
+
+
+def foreign_parts(path):
+    """What not every TensorFlow can run: ops it does not know, and what XLA must compile.
+
+    This process never loaded an op library, so its registry holds TensorFlow's own ops alone.
+    """
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString(pathlib.Path(path, "saved_model.pb").read_bytes())
+    (graph,) = saved_model.meta_graphs
+    nodes, functions = list(graph.graph_def.node), graph.graph_def.library.function
+    compiled = [f.signature.name for f in functions if "_XlaMustCompile" in f.attr]
+    for function in functions:
+        nodes += function.node_def
+    compiled += [node.name for node in nodes if "_XlaMustCompile" in node.attr]
+    # A node may call a function of the export by its name.
+    names = {function.signature.name for function in functions}
+    unknown = {node.op for node in nodes if op_def_registry.get(node.op) is None} - names
+    return {"ops": sorted(unknown), "compiled": compiled, "nodes": len(nodes)}
 
 
 def _run(function, inputs):

@@ -44,19 +44,6 @@ def predict(model, inputs):
     return model.predict(tf.data.Dataset.from_tensors(inputs), verbose=0)
 
 
-def test_stock_ops_and_no_xla(exported, family):
-    """Any TensorFlow of the version can run it: its own ops, and nothing for XLA to compile."""
-    graph = graph_of(exported(family).path)
-    nodes, functions = list(graph.graph_def.node), graph.graph_def.library.function
-    for function in functions:
-        assert "_XlaMustCompile" not in function.attr
-        nodes += function.node_def
-    known = {name for name in dir(tf.raw_ops) if not name.startswith("_")}
-    # A node may call a function of the export by its name.
-    assert {node.op for node in nodes} <= known | {f.signature.name for f in functions}
-    assert not [node.name for node in nodes if "_XlaMustCompile" in node.attr]
-
-
 def test_signatures_have_the_names_promised(exported):
     """Flat, named inputs; a feature's name made safe, and the mapping in the metadata."""
     model = exported("dlrm_weighted_two_outputs")

@@ -3,13 +3,17 @@
 import itertools
 import re
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks.c_api import signature_tensors
-from tests.serving.models import ROWS, forms
+from tests.serving.conftest import Ranker
+from tests.serving.models import FAMILIES, ROWS, forms
 from tests.serving.runners import RUNNERS, Runner
+from tfrec_models.optimizers import RowWiseAdagrad
+from tfrec_models.serving import RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
 
 BATCHES = {
@@ -162,10 +166,18 @@ def ask(runners, model, cases):
     return {name: runner.answers() for name, runner in runners.items()}
 
 
+def check_nothing_foreign(answers):
+    """Any TensorFlow of the version can run it: its own ops, and nothing for XLA to compile."""
+    foreign = answers["run_without_keras"]["foreign"]
+    assert foreign["nodes"] > 100
+    assert (foreign["ops"], foreign["compiled"]) == ([], [])
+
+
 def test_equals_predict(family, exported, runners):
     """Every signature, form and size, by the runners and the command-line tool, to the last bit.
 
-    One test a family, so that each question is asked once however tests are spread.
+    With stock ops and without XLA. One test a family, so that each question is asked once, however
+    tests are spread over processes.
     """
     model = exported(family)
     cases, expected = {}, {}
@@ -176,6 +188,7 @@ def test_equals_predict(family, exported, runners):
                 cases[name, signature] = (signature, model.writer.inputs(batch, signature))
                 expected[name, signature] = prediction
     answers = ask(runners, model, cases)
+    check_nothing_foreign(answers)
     for signature in SIGNATURES:
         # What the tool gives is for the batch in ragged form.
         expected[f"saved_model_cli {signature}"] = expected["ragged", signature]
@@ -189,6 +202,34 @@ def test_equals_predict(family, exported, runners):
         with np.errstate(over="ignore"):  # 1 / infinity is the right 0
             probabilities = 1 / (1 + np.exp(-got["logits"]))
         np.testing.assert_allclose(got["probabilities"], probabilities, rtol=1e-6)
+
+
+def test_nothing_is_left_of_kernels_and_xla(kernels, runners, tmp_path, monkeypatch):
+    """A model that native kernels and XLA trained just before is exported without either."""
+    keras.utils.set_random_seed(1)
+    trained = Ranker(FAMILIES["dlrm"]())
+    trained.model.compile(RowWiseAdagrad(0.1), keras.losses.BinaryCrossentropy(from_logits=True))
+    data = tf.data.Dataset.from_tensors((trained.batch(8), trained.labels(8)))
+    step, traced = trained.model.train_step, []
+
+    def train_step(batch):
+        logs = step(batch)
+        traced.append(tf.compat.v1.get_default_graph().as_graph_def())
+        return logs
+
+    monkeypatch.setattr(trained.model, "train_step", train_step)
+    trained.model.fit(data, verbose=0)
+    functions = traced[0].library.function
+    nodes = [*traced[0].node, *(node for function in functions for node in function.node_def)]
+    assert {"TfrecPooledLookup", "TfrecUpdateRows"} <= {node.op for node in nodes}
+    assert any("_XlaMustCompile" in part.attr for part in [*functions, *nodes])
+    trained.path = export(trained.model, tmp_path)
+    inputs = RequestWriter(trained.path).inputs(trained.batch(7))
+    answers = ask(runners, trained, {"7 examples": ("serving_default", inputs)})
+    check_nothing_foreign(answers)
+    expected = trained.predict(trained.batch(7))
+    for runner in RUNNERS:
+        np.testing.assert_array_equal(answers[runner]["7 examples"]["logits"], expected)
 
 
 @pytest.mark.parametrize("family", BAD)
