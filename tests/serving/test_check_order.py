@@ -1,0 +1,112 @@
+"""In an export every check comes before what it checks, in whatever order an executor runs."""
+
+import pytest
+
+from tests.serving.graph_order import Check, Source, operations
+from tests.serving.models import FEATURES
+from tests.serving.test_export import graph_of
+from tfrec_models._keras_hooks import all_layers
+from tfrec_models.layers.embedding_tables import EmbeddingTables
+
+DENSE = ["dense_features must have shape", "dense_features must be finite"]
+LENGTHS = ["must have one entry for each", "must lie between 0 and", "must sum to the number"]
+WEIGHTS = ["must have as many weights as ids", "must have finite weights"]
+ID = "is outside table"
+TABLE_READS = ("ResourceGather", "ResourceGatherNd", "ReadVariableOp")
+ROW_WEIGHTS = ("f1_weights", "f3_weights", "user_id_weights")
+GATHERS = ("Gather", "GatherV2", "GatherNd", "Split", "SplitV")
+
+
+def unchecked(graph_def, model):
+    """Returns a line for each operation that could run before a check it relies on."""
+    features_of = {}
+    for layer in all_layers(model):
+        if isinstance(layer, EmbeddingTables):
+            for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True):
+                features_of[variable.path] = set(stack.feature_names)
+    lines, read = [], set()
+    found = operations(graph_def)
+    # What makes a message may gather before the assertion that shows it.
+    refusing = {operation.path for operation in found if operation.kind == "Assert"}
+    for operation in found:
+        if _is_in_model(operation):
+            needed = _needed_in_model(operation, model)
+        elif operation.path not in refusing:
+            needed = _needed_before(operation)
+        else:
+            needed = []
+        for text in needed:
+            if not _waits_for(operation, text, set()):
+                lines.append(f"{operation.name} in {operation.path} does not wait for: {text}")
+        if operation.kind in TABLE_READS and _is_in_model(operation):
+            for source in operation.inputs[0]:
+                if isinstance(source, Source) and source.name in features_of:
+                    read.add(source.name)
+                    if not _waits_for(operation, ID, features_of[source.name]):
+                        lines.append(f"{operation.name} reads {source.name} before: {ID}")
+    assert read == set(features_of), "not every table is read"
+    return lines
+
+
+def _needed_in_model(operation, model):
+    """What an operation of the model must wait for, by the arguments that reach it."""
+    needed = []
+    if _reads(operation, "dense"):
+        needed += DENSE
+    if _reads(operation, "values", "lengths", "weights"):
+        needed += LENGTHS
+        needed += WEIGHTS if model.embedding_bag_collection.is_weighted else []
+        needed += ["is missing"] if _reads(operation, "examples") else []
+    return needed
+
+
+def _needed_before(operation):
+    """What an operation before the model must wait for.
+
+    A gather of weights by a mask over the ids needs as many of them; the ids' own mask fits.
+    """
+    return WEIGHTS[:1] if operation.kind in GATHERS and _reads(operation, *ROW_WEIGHTS) else []
+
+
+def _reads(operation, *arguments):
+    return any(Source("argument", name) in operation.waits_for for name in arguments)
+
+
+def _is_in_model(operation):
+    """Whether it lies in the function that all signatures call once inputs are checked."""
+    return any(name.startswith("__inference_rank_") for name in operation.path)
+
+
+def _waits_for(operation, text, names):
+    return any(
+        isinstance(check, Check) and text in check.message and names <= check.names
+        for check in operation.waits_for
+    )
+
+
+@pytest.mark.parametrize("family", ["dlrm", "dlrm_weighted_two_outputs", "deepfm_ranker"])
+def test_nothing_runs_before_its_checks(exported, family):
+    """Neither the model's operations, nor gathers by lengths, nor reads of a table.
+
+    They depend on the assertions by edges of the graph, followed through all functions. A table is
+    read after the check that names its own features.
+    """
+    exported = exported(family)
+    graph_def = graph_of(exported.path).graph_def
+    assert unchecked(graph_def, exported.model) == []
+    named = {
+        name
+        for operation in operations(graph_def)
+        for check in operation.waits_for
+        if isinstance(check, Check) and LENGTHS[1] in check.message
+        for name in check.names
+    }
+    assert named >= set(FEATURES)
+    without = type(graph_def).FromString(graph_def.SerializeToString())
+    for function in without.library.function:
+        for node in function.node_def:
+            node.input[:] = [name for name in node.input if not name.startswith("^")]
+    # Without the edges that `input_checks.after` and `refuse_id` make, each kind is found missing.
+    lines = "\n".join(unchecked(without, exported.model))
+    wanted = [*DENSE, *LENGTHS, *(WEIGHTS if exported.is_weighted else []), ID, "is missing"]
+    assert [text for text in wanted if text not in lines] == []
