@@ -4,6 +4,7 @@ Tested on Keras 3.12.4, 3.13.2, 3.14.1 and 3.15.1; importing it under a version 
 warns.
 """
 
+import sys
 import warnings
 
 import keras
@@ -13,6 +14,7 @@ from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from tfrec_models.sharding import created_beside, is_sharded, on_servers
 
+_EXPORTERS = ("keras.src.export.", "tensorflow.python.saved_model.save")
 OLDEST, NEWEST = (3, 12), (3, 15)
 
 
@@ -138,14 +140,30 @@ class OwnExport:
             f"{type(self).__name__} has ragged inputs, which Keras's export and ExportArchive have "
             "no form for, and parts compiled with XLA, which servers may not run. Use "
             "tfrec_models.serving.export(model, directory), whose signatures TensorFlow Serving "
-            "takes."
+            "takes. Of a model that contains a ranking model, export the one inside."
         )
+
+    def __call__(self, *args, **kwargs):
+        # A model that contains this one is asked alone when it is exported, and calls this.
+        if not tf.executing_eagerly() and _is_saving_functions():
+            self.export()
+        return super().__call__(*args, **kwargs)
 
     def _trackable_children(self, save_type="checkpoint", **keywords):
         # `tf.saved_model.save` asks, on its own behalf or on ExportArchive's.
         if save_type == "savedmodel":
             self.export()
         return super()._trackable_children(save_type, **keywords)
+
+
+def _is_saving_functions():
+    """Whether Keras's export, or TensorFlow's SavedModel, is what traces the caller."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(_EXPORTERS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def native(variable):

@@ -173,21 +173,67 @@ def test_bad_arguments(exported, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_keras_export_says_what_to_call(exported, tmp_path):
-    """Keras's and TensorFlow's ways have no form for ragged inputs, and say so."""
-    model = exported("dlrm").model
+class Subclassed(keras.Model):
+    """A model that calls another, by a layer or at once."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, inputs):
+        return tf.sigmoid(self.inner(inputs))
+
+
+def functional(model):
+    """A functional model around a ranking model."""
+    inputs = {
+        "dense_features": keras.Input((DENSE,)),
+        "sparse_features": {name: keras.Input((2,), dtype="int64") for name in FEATURES},
+    }
+    return keras.Model(inputs, keras.layers.Activation("sigmoid")(model(inputs)))
+
+
+CONTAINERS = {
+    "itself": lambda model: model,
+    "subclassed": Subclassed,
+    "in two": lambda model: Subclassed(Subclassed(model)),
+    "sequential": lambda model: keras.Sequential([model, keras.layers.Activation("sigmoid")]),
+    "functional": functional,
+    "DLRMTrain": DLRMTrain,
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+def test_keras_export_says_what_to_call(exported, tmp_path, container):
+    """Keras's and TensorFlow's ways have no form for ragged inputs, and say so.
+
+    They would also leave out the checks of what comes in, and save what XLA must compile. So too
+    where a model contains one of ours, of which they ask the outer alone.
+    """
+    model = CONTAINERS[container](exported("dlrm").model)
+    ids = tf.zeros([4, 2], tf.int64)
+    inputs = {
+        "dense_features": tf.zeros([4, DENSE]),
+        "sparse_features": dict.fromkeys(FEATURES, ids),
+    }
+    if container == "DLRMTrain":
+        inputs["labels"] = tf.zeros([4])
+    model(inputs)
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(
-        "serve",
-        lambda dense, ids: model(dense, dict.fromkeys(FEATURES, ids)),
-        [tf.TensorSpec([None, DENSE]), tf.TensorSpec([None], tf.int64)],
-    )
-    for call in (
-        lambda: model.export(tmp_path / "keras"),
+    archive.add_endpoint("serve", lambda inputs: model(inputs), [specs])
+    calls = [
         lambda: archive.write_out(tmp_path / "archive"),
         lambda: tf.saved_model.save(model, str(tmp_path / "tensorflow")),
-    ):
+        lambda: model.export(tmp_path / "keras"),
+    ]
+    # Keras's export of a Sequential model wants inputs that it has only after one tensor.
+    for call in calls[: 2 if container == "sequential" else 3]:
         with pytest.raises(NotImplementedError, match=r"Use tfrec_models.serving.export\(model"):
             call()
     assert not list(tmp_path.glob("*/saved_model.pb"))
+    if container != "itself":
+        with pytest.raises(TypeError, match="a model that contains a ranking model, export the o"):
+            export(model, tmp_path)

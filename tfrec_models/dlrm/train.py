@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import keras
 
+from tfrec_models._keras_hooks import OwnExport
 from tfrec_models.ranking_model import RankingModel
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class DLRMTrain(keras.Model):
+class DLRMTrain(OwnExport, keras.Model):
     """A DLRM that takes labels and returns its loss, as TorchRec's does.
 
     For loops that want the loss from the model itself, and for `fit` without a compiled loss:

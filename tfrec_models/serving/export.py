@@ -124,7 +124,7 @@ def _check_arguments(model, table_dtype, padding_value):
     if not isinstance(model, RankingModel):
         raise TypeError(
             f"model must be a ranking model such as DLRM, received {type(model).__name__}. Of a "
-            "training wrapper, export the model inside."
+            "model that contains a ranking model, export the one inside."
         )
     if table_dtype not in (None, *TABLE_DTYPES):
         raise ValueError(
