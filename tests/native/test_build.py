@@ -133,9 +133,10 @@ def test_training_without_the_kernels(compiler):
 def test_the_switch_in_the_environment(compiler):
     """TFREC_MODELS_NATIVE=0 compiles and loads nothing."""
     runs = compiler("exit 1\n")
-    output, _ = run(TRAIN, TFREC_MODELS_NATIVE="0").communicate()
+    output, log = run(TRAIN, TFREC_MODELS_NATIVE="0").communicate()
     assert output == "trained with IndexedSlices\n"
     assert not runs.exists()
+    assert log.count("not the kernels: they are switched off.") == 1
 
 
 def test_one_line_says_that_they_are_used(kernels):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, native
 from tfrec_models.layers.id_policy import ID_POLICIES
 from tfrec_models.native.bag_gradient import BagGradient
+from tfrec_models.native.library import tell_once
 from tfrec_models.native.lookup import pool_rows, settle_ids
 
 pytestmark = pytest.mark.usefixtures("kernels")
@@ -263,12 +264,19 @@ def test_functional_model_trains():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_other_types_take_the_stock_path(dtype):
-    """A table of a type without kernels trains all the same."""
+def test_other_types_take_the_stock_path(dtype, caplog):
+    """A table of a type without kernels trains all the same, and one line of the log says how."""
     ebc = collection(data_type=dtype)
     ebc.build()
-    _, (gradient,) = run(ebc, lambda _: packed(LENGTHS["mixed"], "int64"))
+    tell_once.cache_clear()
+    with caplog.at_level("INFO", logger="tfrec_models"):
+        for _ in range(2):
+            _, (gradient,) = run(ebc, lambda _: packed(LENGTHS["mixed"], "int64"))
     assert not isinstance(gradient, BagGradient)
+    assert caplog.messages == [
+        "Lookups and optimizers use TensorFlow's operations, not the kernels: "
+        f"they have no {dtype} tables."
+    ]
 
 
 def test_rows_and_splits_are_checked():

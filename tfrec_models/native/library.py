@@ -16,12 +16,21 @@ def is_native_available():
 
     Compiles them if this was not done before, which takes some twenty seconds once.
     """
-    return is_native_enabled() and _load() is not None
+    if not is_native_enabled():
+        tell_once("they are switched off")
+        return False
+    return _load() is not None
 
 
 def kernels():
     """Returns the module with the operations; ask `is_native_available` first."""
     return _load()
+
+
+@functools.cache
+def tell_once(reason):
+    """Logs why the native kernels are not used, the first time for each reason."""
+    _log.info("Lookups and optimizers use TensorFlow's operations, not the kernels: %s.", reason)
 
 
 @functools.cache

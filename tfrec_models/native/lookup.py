@@ -10,7 +10,7 @@ from tfrec_models.native._tensorflow_hooks import (
     variable_accessed,
 )
 from tfrec_models.native.bag_gradient import BagGradient, transpose_bags
-from tfrec_models.native.library import is_native_available, kernels
+from tfrec_models.native.library import is_native_available, kernels, tell_once
 
 DTYPES = (tf.float32, tf.bfloat16)
 
@@ -26,11 +26,20 @@ def serves(variable):
     variable, a variable of another process, float16, float64 and devices other than CPUs are left
     to TensorFlow's own operations.
     """
-    if not hasattr(variable, "handle") or variable.shape.rank != 2 or variable.dtype not in DTYPES:
+    if variable.shape.rank != 2 or in_xla():
+        return False
+    if not hasattr(variable, "handle"):
+        tell_once("a table lies in pieces")
         return False
     if isinstance(variable, tf.distribute.DistributedValues) and _in_cross_replica_context():
         return False
-    return _is_on_local_cpu(variable.device) and not in_xla() and is_native_available()
+    if variable.dtype not in DTYPES:
+        tell_once(f"they have no {variable.dtype.name} tables")
+        return False
+    if not _is_on_local_cpu(variable.device):
+        tell_once("a table is not on a CPU of this process")
+        return False
+    return is_native_available()
 
 
 def serves_training(variable):
