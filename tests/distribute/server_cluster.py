@@ -6,14 +6,17 @@ TensorFlow connects a process to one cluster for good, so that the tests cannot 
 """
 
 import functools
+import itertools
 import json
 import os
 import sys
+import threading
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.distribute.coordinator.values import RemoteValueImpl
 
 from tests.distribute.server_one_worker import one_worker
 from tests.distribute.server_resume import checkpoints, positions
@@ -95,8 +98,12 @@ class Sums(keras.Model):
 
 
 def counting(directory):
-    """Four workers at once on the same rows: every update and count is there, to the bit."""
+    """Four workers at once on the same rows: every update and count is there, to the bit.
+
+    Nor does it matter that workers are lost between a step and sending its metrics.
+    """
     strategy = start(workers=4)
+    lose_answers(every=20)
     with strategy.scope():
         model = Sums()
         mean = keras.metrics.MeanMetricWrapper(lambda y_true, y_pred: y_true, name="mean")
@@ -115,6 +122,21 @@ def counting(directory):
     np.testing.assert_array_equal(model.tables.read_table("t").numpy(), expected)
     np.testing.assert_array_equal(model.bias.numpy(), [-0.25 * steps])
     assert int(model.optimizer.iterations.numpy()) == steps
+
+
+def lose_answers(every):
+    """One in so many answers is asked for when its worker is gone, and there when asked again.
+
+    TensorFlow asks too, in threads of its own, and has a step done again if it gets no answer.
+    """
+    get, asked = RemoteValueImpl.get, itertools.count(1)
+
+    def get_unless_lost(value):
+        if threading.current_thread() is threading.main_thread() and next(asked) % every == 0:
+            raise tf.errors.UnavailableError(None, None, "the worker died with its answer")
+        return get(value)
+
+    RemoteValueImpl.get = get_unless_lost
 
 
 def filling(directory):

@@ -1,6 +1,7 @@
 """`fit` for tables larger than one machine, over parameter servers."""
 
 import collections
+import time
 
 import keras
 import tensorflow as tf
@@ -222,7 +223,7 @@ class _Run:
 
         def finish_one():
             nonlocal done
-            logs = pending.popleft().fetch()
+            logs = self._answer(pending.popleft())
             self._steps += 1
             callbacks.on_train_batch_end(done, _floats(logs))
             done += 1
@@ -248,10 +249,22 @@ class _Run:
         pending = collections.deque()
         for batch in dataset_fn().take(-1 if steps is None else steps):
             if len(pending) == self._max_pending:
-                pending.popleft().fetch()
+                self._answer(pending.popleft())
             pending.append(self._coordinator.schedule(self._evaluate_step, args=(batch,)))
         self._coordinator.join()
         return _floats(self._model.get_metrics_result())
+
+    def _answer(self, step):
+        """The metrics as a step's worker saw them."""
+        while True:
+            try:
+                return step.fetch()
+            except _LOST:
+                # A worker was lost when it had done the step and not yet sent the answer. Then
+                # TensorFlow has the step done again; only an error it keeps is the end.
+                if step._error is not None:
+                    raise
+                time.sleep(0.1)
 
     def save(self, epoch, step):
         """Writes a checkpoint, if there is a directory for it. No step may be pending."""
