@@ -2,6 +2,8 @@
 
 import contextlib
 import random
+import sys
+import weakref
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from tests.distribute import interrupted_run
 from tests.distribute.processes import run
 from tfrec_models.distribute import fit, training_variables
 from tfrec_models.distribute.epoch_data import EpochData
+from tfrec_models.distribute.let_go import let_go
 from tfrec_models.optimizers import CompositeOptimizer
 
 
@@ -204,6 +207,27 @@ def test_data_that_became_shorter_is_refused(tmp_path):
     unknown = data.take(1).filter(lambda *_: True)
     with pytest.raises(ValueError, match="ended 2 batches before the step"):
         fit(make_model(), unknown, tmp_path, verbose=0)
+
+
+def test_nobody_keeps_the_data_after_an_error():
+    """Else a lost peer's error could keep a process from ending, with `from_generator` data."""
+    seen = []
+
+    class Data(EpochData):
+        def _open(self):
+            seen.append(weakref.ref(iterator := super()._open()))
+            return iterator
+
+    data = Data(examples().batch(4), tf.distribute.get_strategy())
+    data.begin(0)
+    try:
+        make_model().fit(data, callbacks=[StopAfter(2)], verbose=0)
+    except Stopped as error:
+        data.end()
+        assert seen[0]() is not None
+        let_go(error, sys._getframe())
+        assert seen[0]() is None
+    assert len(seen) == 1
 
 
 def test_bad_arguments(tmp_path):

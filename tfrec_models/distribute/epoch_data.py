@@ -63,6 +63,10 @@ class EpochData(IterableAdapter):
         if not self._steps_per_epoch:
             self._iterator = None
 
+    def end(self):
+        """Lets go of the iterator."""
+        self._iterator = None
+
     def __iter__(self):
         if self._epoch is None:
             # Keras looks at one batch before the first epoch. Opening the dataset for it would

@@ -1,11 +1,14 @@
 """`fit` that survives a kill."""
 
+import sys
+
 import keras
 import tensorflow as tf
 
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData, skip
+from tfrec_models.distribute.let_go import let_go
 
 
 def fit(
@@ -123,6 +126,11 @@ def fit(
             validation_freq=validation_freq,
             shuffle=False,
         )
+    except BaseException as error:
+        data.end()
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            let_go(error, sys._getframe())
+        raise
     finally:
         resume.end()
 
