@@ -53,3 +53,13 @@ def test_a_peer_that_does_not_come(monkeypatch):
     assert time.monotonic() - start < 30
     # The address is free again.
     socket.create_server(("127.0.0.1", int(here.split(":")[1]))).close()
+
+
+def test_the_index_of_another_machine(monkeypatch):
+    """The address of a peer that is this machine's own: TensorFlow would wait for ever."""
+    (port,) = free_ports(1)
+    cluster = f'{{"cluster": {{"worker": ["localhost:{port}", "127.0.0.1:{port}"]}}, "task": '
+    monkeypatch.setenv("TF_CONFIG", cluster + '{"type": "worker", "index": 0}}')
+    message = f"this is localhost:{port}, but 127.0.0.1:{port}, another worker, is this machine"
+    with pytest.raises(ValueError, match=message):
+        multi_worker_strategy(timeout_seconds=60)

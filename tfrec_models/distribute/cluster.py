@@ -17,8 +17,8 @@ def multi_worker_strategy(timeout_seconds=300, **keywords):
     Here each worker first listens at its own address and calls the others until they answer.
 
     Once training runs, TensorFlow itself notices a worker that died: its connections are reset at
-    once, or its heartbeat has been missing for 10 seconds, and all others raise an error. Start
-    all workers again then; `tfrec_models.distribute.fit` goes on from the last checkpoint.
+    once, or its heartbeat has been missing for some 20 seconds, and all others raise an error.
+    Start all workers again then; `tfrec_models.distribute.fit` goes on from the last checkpoint.
 
     Call it first of all: TensorFlow wants to know its cluster before any tensor is made.
 
@@ -27,7 +27,7 @@ def multi_worker_strategy(timeout_seconds=300, **keywords):
         **keywords: those of `tf.distribute.MultiWorkerMirroredStrategy`.
 
     Raises:
-        ValueError: if TF_CONFIG is missing or wrong.
+        ValueError: if TF_CONFIG is missing or wrong, or has another machine's index.
         TimeoutError: if a worker does not answer in time.
 
     Example:
@@ -151,7 +151,16 @@ def _wait_for_peers(addresses, own, timeout_seconds):
     port = int(addresses[own].rpartition(":")[2])
     with socket.create_server(("", port)):
         while missing:
-            missing = [address for address in missing if not answers(address)]
+            connected = {address: _connect(address) for address in missing}
+            for address, ends in connected.items():
+                # Nobody but this process listens at this port here.
+                if ends and ends[0] == ends[1] and address.endswith(f":{port}"):
+                    raise ValueError(
+                        f"TF_CONFIG says that this is {addresses[own]}, but {address}, another "
+                        "worker, is this machine as well. Give each machine the index of its own "
+                        "address."
+                    )
+            missing = [address for address, ends in connected.items() if not ends]
             if missing and time.monotonic() > deadline:
                 raise TimeoutError(
                     f"No answer from {missing} within {timeout_seconds:g} seconds. Start all "
@@ -162,9 +171,14 @@ def _wait_for_peers(addresses, own, timeout_seconds):
 
 def answers(address):
     """Whether somebody listens at an address, host:port."""
+    return _connect(address) is not None
+
+
+def _connect(address):
+    """The hosts at both ends of a connection to host:port, for a moment; None if nobody answers."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=1) as connection:
+            return connection.getsockname()[0], connection.getpeername()[0]
     except OSError:
-        return False
-    return True
+        return None
