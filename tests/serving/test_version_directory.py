@@ -7,9 +7,11 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tests.serving.models import batch
 from tfrec_models.serving import RequestWriter, export
+from tfrec_models.serving.signatures import SIGNATURES
 from tfrec_models.serving.version_directory import new_version
 
 
@@ -50,11 +52,18 @@ def test_a_given_version_is_taken_once(tmp_path):
         assert sorted(map(str, pool.map(attempt, range(4)))) == ["3", "None", "None", "None"]
 
 
+def warmup_signatures(path):
+    """The signatures that the warm-up file of a version asks, as a server reads it."""
+    file = path / "assets.extra" / "tf_serving_warmup_requests"
+    logs = map(PredictionLog.FromString, tf.data.TFRecordDataset(str(file)).as_numpy_iterator())
+    return [log.predict_log.request.model_spec.signature_name for log in logs]
+
+
 def test_a_reader_sees_no_half_version(exported, tmp_path):
-    """Whoever lists the directory in a loop finds versions that load and answer."""
+    """Whoever lists the directory in a loop finds versions that load, answer and warm up."""
     model = exported("dlrm")
     inputs = {name: tf.constant(array) for name, array in model.writer.inputs(batch(2)).items()}
-    seen, failures, done = [], [], threading.Event()
+    seen, failures, answers, done = [], [], [], threading.Event()
 
     def watch():
         while True:
@@ -63,6 +72,8 @@ def test_a_reader_sees_no_half_version(exported, tmp_path):
                 if path.name.isdecimal() and path.name not in seen:
                     seen.append(path.name)
                     try:
+                        # The file that is written last is read first.
+                        assert warmup_signatures(path) == list(SIGNATURES)
                         rank = tf.saved_model.load(path).signatures["serving_default"]
                         RequestWriter(path)
                         answers.append(rank(**inputs)["logits"].numpy())
@@ -71,7 +82,6 @@ def test_a_reader_sees_no_half_version(exported, tmp_path):
             if last_look:
                 return
 
-    answers = []
     watcher = threading.Thread(target=watch)
     watcher.start()
     paths = [export(model.model, tmp_path) for _ in range(2)]
