@@ -143,12 +143,6 @@ class OwnExport:
             "takes. Of a model that contains a ranking model, export the one inside."
         )
 
-    def __call__(self, *args, **kwargs):
-        # A model that contains this one is asked alone when it is exported, and calls this.
-        if not tf.executing_eagerly() and _is_saving_functions():
-            self.export()
-        return super().__call__(*args, **kwargs)
-
     def _trackable_children(self, save_type="checkpoint", **keywords):
         # `tf.saved_model.save` asks, on its own behalf or on ExportArchive's.
         if save_type == "savedmodel":
@@ -156,9 +150,9 @@ class OwnExport:
         return super()._trackable_children(save_type, **keywords)
 
 
-def _is_saving_functions():
+def is_traced_for_a_save():
     """Whether Keras's export, or TensorFlow's SavedModel, is what traces the caller."""
-    frame = sys._getframe(1)
+    frame = None if tf.executing_eagerly() else sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith(_EXPORTERS):
             return True

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import OwnExport, StrategyTraining
+from tfrec_models._keras_hooks import OwnExport, StrategyTraining, is_traced_for_a_save
 from tfrec_models.layers._arguments import check_positive
-from tfrec_models.layers.forward_only import forward_only
+from tfrec_models.layers.forward_only import forward_only, is_forward_only
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 from tfrec_models.sparse._checks import checked
 
@@ -71,11 +71,18 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
+    def __call__(self, *args, **kwargs):
+        # Of a model that contains this one, Keras's export asks the outer alone, which calls this.
+        # Whoever saves a function of their own may do so as our export does.
+        if is_traced_for_a_save() and not is_forward_only():
+            self.export()
+        return super().__call__(*args, **kwargs)
+
     # `training` is not passed on by hand: Keras hands it to every layer below that asks for it,
     # but in fit only if the model's call names it.
     def call(self, dense_features, sparse_features=None, training=None):
         dense_features, sparse_features = split_inputs(dense_features, sparse_features)
-        return self.rank(self._checked_dense(dense_features), sparse_features)
+        return self.rank(checked_dense(dense_features, self.dense_in_features), sparse_features)
 
     def logits(self, dense_features, sparse_features=None):
         """Returns what the sigmoid of is the probability, `(batch, num_outputs)`.
@@ -103,20 +110,22 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
         }
         return cls(**config)
 
-    def _checked_dense(self, dense_features):
-        dense_features = tf.convert_to_tensor(dense_features)
-        if not dense_features.dtype.is_floating:
-            raise TypeError(
-                "dense_features must be floats, received "
-                f"{dense_features.dtype.name}. Cast them with tf.cast(dense_features, tf.float32)."
-            )
-        shape = dense_features.shape
-        if shape.rank != 2 or shape[1] not in (None, self.dense_in_features):
-            raise ValueError(
-                f"dense_features must have shape (batch, {self.dense_in_features}), "
-                f"dense_in_features of them, received {shape}."
-            )
-        return dense_features
+
+def checked_dense(dense_features, dense_in_features):
+    """Returns dense features as a tensor, refused unless they are floats of the right shape."""
+    dense_features = tf.convert_to_tensor(dense_features)
+    if not dense_features.dtype.is_floating:
+        raise TypeError(
+            "dense_features must be floats, received "
+            f"{dense_features.dtype.name}. Cast them with tf.cast(dense_features, tf.float32)."
+        )
+    shape = dense_features.shape
+    if shape.rank != 2 or shape[1] not in (None, dense_in_features):
+        raise ValueError(
+            f"dense_features must have shape (batch, {dense_in_features}), "
+            f"dense_in_features of them, received {shape}."
+        )
+    return dense_features
 
 
 def with_equal_batch_sizes(sparse, dense):

@@ -7,7 +7,12 @@ from tfrec_models.deepfm.fm_interaction_arch import FMInteractionArch
 from tfrec_models.deepfm.over_arch import OverArch
 from tfrec_models.deepfm.sparse_arch import SparseArch
 from tfrec_models.layers._arguments import check_positive
-from tfrec_models.ranking_model import RankingModel, split_inputs, with_equal_batch_sizes
+from tfrec_models.ranking_model import (
+    RankingModel,
+    checked_dense,
+    split_inputs,
+    with_equal_batch_sizes,
+)
 from tfrec_models.sparse.keyed_tensor import KeyedTensor
 from tfrec_models.sparse_arch import count_and_dim
 
@@ -137,7 +142,7 @@ class SimpleDeepFMNN(RankingModel):
             Tensor of shape `(batch, 1)`.
         """
         dense_features, sparse_features = split_inputs(dense_features, sparse_features)
-        dense_features = self._checked_dense(dense_features)
+        dense_features = checked_dense(dense_features, self.dense_in_features)
         return self.over_arch.logits(self._interact(dense_features, sparse_features))
 
     def _interact(self, dense_features, sparse_features):
