@@ -111,10 +111,18 @@ def test_tables_that_would_not_shrink_stay(tmp_path):
     assert {dtype for layer, dtype in stored if layer != "first_order"} == {"int8"}
 
 
-def test_values_float16_cannot_hold_are_refused(tmp_path):
-    """Rather than exported as infinity."""
+@pytest.mark.parametrize(
+    "table_dtype, value",
+    [("float16", 1e6), ("int8", np.inf), ("int8", np.nan), ("bfloat16", np.nan)],
+)
+def test_values_a_dtype_cannot_hold_are_refused(tmp_path, table_dtype, value):
+    """Rather than exported as infinity, or as a row that one bad value has changed."""
     model = make()
-    model.embedding_bag_collection.write_table("t2", tf.fill([ROWS, DIM], 1e6))
-    with pytest.raises(ValueError, match="Table 't2' has values that table_dtype='float16' cannot"):
-        export(model, tmp_path, table_dtype="float16")
+    values = np.zeros([ROWS, DIM], np.float32)
+    values[3, 1] = value
+    model.embedding_bag_collection.write_table("t2", values)
+    with pytest.raises(
+        ValueError, match=f"Table 't2' has values that table_dtype='{table_dtype}' cannot hold: NaN"
+    ):
+        export(model, tmp_path, table_dtype=table_dtype)
     assert not list(tmp_path.iterdir())

@@ -166,11 +166,48 @@ def test_bad_arguments(exported, tmp_path):
         export(model, tmp_path, table_dtype="int4")
     with pytest.raises(ValueError, match="padding_value must be an int, received 0.5"):
         export(model, tmp_path, padding_value=0.5)
+    with pytest.raises(ValueError, match="padding_value must be an int64, as ids are"):
+        export(model, tmp_path, padding_value=2**63)
+    with pytest.raises(ValueError, match="table_dtype must be None or one of .*received tf.bfl"):
+        export(model, tmp_path, table_dtype=tf.bfloat16)
     with pytest.raises(ValueError, match="must be a local path, received 'gs://bucket/model'"):
         export(model, "gs://bucket/model")
     with pytest.raises(ValueError, match="Missing sparse features"):
         export(model, tmp_path, sample={"dense_features": tf.ones([1, 5]), "sparse_features": {}})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sample_that_is_no_request_is_refused(exported, tmp_path):
+    """A server loads no version whose warm-up requests it must refuse."""
+    model = exported("dlrm").model
+    for change, text in (
+        ({"sparse_features": tf.fill([2, 3], ROWS)}, "sample has.*id 20 in example 0"),
+        ({"dense_features": tf.fill([2, DENSE], np.nan)}, "sample has.*NaN or infinity in exampl"),
+        ({"dense_features": tf.ones([2, 3])}, r"dense_features must have shape \(batch, 5\)"),
+    ):
+        with pytest.raises(ValueError, match=f"(?s){text}"):
+            export(model, tmp_path, sample={**batch(2), **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_padding_with_zero(tmp_path):
+    """The requests drawn for the warm-up leave the padding out, though it be the only id."""
+    tables = [
+        EmbeddingBagConfig(rows, DIM, f"t{rows}", feature_names=[f"f{rows}"]) for rows in (1, 9)
+    ]
+    model = DLRM(EmbeddingBagCollection(tables), DENSE, [6, DIM], [8, 1])
+    path = export(model, tmp_path, padding_value=0)
+    file = str(path / "assets.extra" / "tf_serving_warmup_requests")
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record)
+        for record in tf.data.TFRecordDataset(file).as_numpy_iterator()
+    ]
+    inputs = logs[0].predict_log.request.inputs
+    assert tf.make_ndarray(inputs["f1_lengths"]).tolist() == [0] * 64
+    assert set(tf.make_ndarray(inputs["f9_values"])) == set(range(1, 9))
+    bags = {"f1": tf.ragged.constant([[], []], tf.int64), "f9": tf.ragged.constant([[3], [8, 1]])}
+    asked = {"dense_features": batch(2)["dense_features"], "sparse_features": bags}
+    np.testing.assert_array_equal(ask(path, asked, "serving_rows"), predict(model, asked))
 
 
 class Subclassed(keras.Model):

@@ -84,6 +84,12 @@ def bad_inputs(model):
     cases["rows: id outside"] = (
         "serving_rows", changed(rows, f1=rows["f1"] + ROWS), '"f1": id 21 in example 0'
     )  # fmt: skip
+    # TensorFlow's own words; what counts is that no kernel trusts the rank in the signature.
+    for name, f1 in {"rank 1": rows["f1"][:, 0], "rank 3": rows["f1"][:, :, None]}.items():
+        cases[f"rows: {name}"] = ("serving_rows", changed(rows, f1=f1), "dimension|[Rr]ank|shape")
+    cases["lengths of rank 2"] = (
+        "serving_default", changed(flat, f1_lengths=[[2, 1, 2]]), "dimension|[Rr]ank|shape"
+    )  # fmt: skip
     for name, example, text in bad_examples(model.writer.examples(batch)[0]):
         inputs = {"examples": np.array([example], object)}
         cases[f"example: {name}"] = ("serving_examples", inputs, text)
@@ -142,6 +148,12 @@ def bad_examples(good):
     floats = without("f1")
     floats.features.feature["f1"].float_list.value.append(1.0)
     yield "ids of float", floats.SerializeToString(), "f1.*int64"
+    strings = without("f1")
+    strings.features.feature["f1"].bytes_list.value.append(b"1")
+    yield "ids of bytes", strings.SerializeToString(), "f1.*int64"
+    whole = without("dense_features")
+    whole.features.feature["dense_features"].int64_list.value.extend([1] * 5)
+    yield "dense of int64", whole.SerializeToString(), "dense_features.*float"
     short = without("dense_features")
     short.features.feature["dense_features"].float_list.value.append(1.0)
     yield "dense width", short.SerializeToString(), "dense_features"

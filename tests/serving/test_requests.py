@@ -127,8 +127,25 @@ def test_what_cannot_be_written_is_refused():
         writer().inputs({**batch(), "dense_features": tf.ones([1, 5])})
     with pytest.raises(ValueError, match=r"signature must be one of \['serving_default'"):
         writer().inputs(batch(), "serving")
+    for dense, error, text in (
+        (tf.ones([2, 3]), ValueError, r"dense_features must have shape \(batch, 5\)"),
+        (tf.ones([2]), ValueError, r"dense_features must have shape \(batch, 5\)"),
+        (tf.ones([2, 5], tf.int32), TypeError, "dense_features must be floats, received int32"),
+        (tf.fill([2, 5], "a"), TypeError, "dense_features must be floats, received string"),
+    ):
+        with pytest.raises(error, match=text):
+            writer().examples({**batch(), "dense_features": dense})
     with pytest.raises(FileNotFoundError, match="must be one version of a model"):
         RequestWriter("nowhere/1")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"model": "DLRM", "of_the_future": 1}'])
+def test_metadata_of_another_version_is_refused(tmp_path, text):
+    """By the path of the file, and with what to do."""
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "tfrec_models.json").write_text(text)
+    with pytest.raises(ValueError, match="tfrec_models.json is not what.*Export the model again"):
+        RequestWriter(tmp_path)
 
 
 def test_safe_names():

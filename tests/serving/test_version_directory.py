@@ -52,6 +52,36 @@ def test_a_given_version_is_taken_once(tmp_path):
         assert sorted(map(str, pool.map(attempt, range(4)))) == ["3", "None", "None", "None"]
 
 
+@pytest.mark.parametrize("directory", [None, 7, b"bytes"])
+def test_a_directory_that_is_no_path_is_refused(directory):
+    """By the name of the argument."""
+    kind = type(directory).__name__
+    with pytest.raises(TypeError, match=f"directory must be a path.*received {kind}"):
+        write(directory)
+
+
+def test_a_directory_that_cannot_be_one_is_refused(tmp_path, monkeypatch):
+    """A file, what lies below a file, and no name at all, which would be the current directory."""
+    (tmp_path / "file").write_text("mine")
+    for path in ("file", "file/models"):
+        with pytest.raises(ValueError, match="directory of all versions, received .* is a file"):
+            write(tmp_path / path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="received an empty path. For the current directory"):
+        write("")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_versions_that_no_server_reads_are_refused(tmp_path):
+    """Servers parse an int64; the next one after the largest is none."""
+    with pytest.raises(ValueError, match="version must be at most 9223372036854775807, an int64"):
+        write(tmp_path, 2**63)
+    assert write(tmp_path, 2**63 - 1) == 2**63 - 1
+    with pytest.raises(ValueError, match="received 9223372036854775808: a server would never see"):
+        write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["9223372036854775807"]
+
+
 def warmup_signatures(path):
     """The signatures that the warm-up file of a version asks, as a server reads it."""
     file = path / "assets.extra" / "tf_serving_warmup_requests"

@@ -136,13 +136,19 @@ def _describe(table, stack, variable, rows):
         numbers = tf.range(first, min(first + _CHUNK_ROWS, start + count))
         # Not a slice: a dense read would copy the whole variable.
         values = tf.cast(tf.gather(variable.value, numbers), tf.float64).numpy()
+        _check_held(values, described)
         rows.write(first, values)
         errors = np.abs(tf.cast(rows.read_rows(numbers), tf.float64).numpy() - values)
+        _check_held(errors, described)
         largest, total = max(largest, float(errors.max())), total + float(np.square(errors).sum())
-    if not np.isfinite(largest):
-        raise ValueError(
-            f"Table {table.name!r} has values that table_dtype={described['dtype']!r} cannot hold. "
-            "Use 'bfloat16', or leave table_dtype out."
-        )
     rms = (total / (count * table.embedding_dim)) ** 0.5
     return {**described, "max_abs_error": largest, "rms_error": rms}
+
+
+def _check_held(numbers, described):
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"Table {described['name']!r} has values that table_dtype={described['dtype']!r} "
+            "cannot hold: NaN, infinity or numbers out of its range. Correct them, use 'bfloat16', "
+            "which has the range of float32, or leave table_dtype out."
+        )

@@ -59,8 +59,9 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
         `pathlib.Path` of the version.
 
     Raises:
-        TypeError: if `model` is no `RankingModel`.
-        ValueError: if the directory is not local, or an argument is not as said above.
+        TypeError: if `model` is no `RankingModel`, or `directory` no path.
+        ValueError: if the directory is not local or is a file, if the export refuses `sample`, or
+            an argument is not as said above.
         FileExistsError: if the version is there already.
 
     Example:
@@ -86,7 +87,8 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
     _check_arguments(model, table_dtype, padding_value)
     if not model.built:
         model.build()
-    sample = random_sample(model) if sample is None else sample
+    is_given = sample is not None
+    sample = sample if is_given else random_sample(model, padding_value)
     with forward_only(), compact_tables(model, table_dtype) as tables:
         signatures = Signatures(model, padding_value)
         functions = signatures.trace()
@@ -101,6 +103,8 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
         tables=tables,
     )
     writer = RequestWriter(metadata)
+    if is_given:
+        _check_sample(functions["serving_default"], writer.inputs(sample))
     if table_dtype is not None:
         inputs = writer.inputs(sample)
         cost = accuracy_cost(model, functions["serving_default"], sample, inputs)
@@ -111,6 +115,17 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
         metadata.write(pending.path)
         write_warmup_requests(pending.path, requests)
     return pending.version_path
+
+
+def _check_sample(function, inputs):
+    """Asks the export once: a server that cannot answer a warm-up request does not load it."""
+    try:
+        function(**{name: tf.constant(array) for name, array in inputs.items()})
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(
+            "sample has what the export refuses, and as a warm-up request it would keep servers "
+            f"from loading the version. Correct it, or leave sample out. {error.message}"
+        ) from None
 
 
 def _save(path, functions, variables):
@@ -126,9 +141,17 @@ def _check_arguments(model, table_dtype, padding_value):
             f"model must be a ranking model such as DLRM, received {type(model).__name__}. Of a "
             "model that contains a ranking model, export the one inside."
         )
-    if table_dtype not in (None, *TABLE_DTYPES):
+    # A DType equals its name, but is not what the metadata can hold.
+    if table_dtype is not None and (
+        not isinstance(table_dtype, str) or table_dtype not in TABLE_DTYPES
+    ):
         raise ValueError(
             f"table_dtype must be None or one of {list(TABLE_DTYPES)}, received {table_dtype!r}."
         )
     if isinstance(padding_value, bool) or not isinstance(padding_value, int):
         raise ValueError(f"padding_value must be an int, received {padding_value!r}.")
+    if not tf.int64.min <= padding_value <= tf.int64.max:
+        raise ValueError(
+            f"padding_value must be an int64, as ids are, received {padding_value}. Use -1, or "
+            "another number that is no id."
+        )

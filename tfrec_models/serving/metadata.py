@@ -47,6 +47,7 @@ class Metadata:
 
         Raises:
             FileNotFoundError: if the directory holds no export of `tfrec_models.serving.export`.
+            ValueError: if another version of this package wrote it, or something else.
         """
         path = pathlib.Path(version_path, PATH)
         if not path.is_file():
@@ -54,4 +55,10 @@ class Metadata:
                 f"{path} is not there: {version_path} must be one version of a model, such as "
                 "models/ranker/1, written by tfrec_models.serving.export."
             )
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is not what tfrec_models.serving.export of this version writes: {error}. "
+                "Export the model again, or read it with the version that wrote it."
+            ) from error

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.ranking_model import split_inputs
+from tfrec_models.ranking_model import checked_dense, split_inputs
 from tfrec_models.serving._protos import predict_pb2
 from tfrec_models.serving.metadata import Metadata
 from tfrec_models.serving.names import DENSE, EXAMPLES, lengths_name, values_name, weights_name
@@ -24,6 +24,7 @@ class RequestWriter:
 
     Raises:
         FileNotFoundError: if there is no export.
+        ValueError: if it is one of another version of this package.
 
     Example:
 
@@ -60,6 +61,7 @@ class RequestWriter:
             signature: "serving_default", "serving_examples" or "serving_rows".
 
         Raises:
+            TypeError: on dense features that are no floats, or ids that are no integers.
             ValueError: on another signature; on a batch that is not what the model takes; in
                 "serving_rows" on an id that is the padding value.
         """
@@ -138,7 +140,7 @@ class RequestWriter:
     def _split(self, batch):
         """Dense features as an array, and ragged (ids, weights) for each safe name."""
         dense, sparse = split_inputs(batch, None)
-        dense = tf.cast(dense, tf.float32)
+        dense = tf.cast(checked_dense(dense, self.metadata.dense_in_features), tf.float32)
         names = self.metadata.names
         sparse = SparseFeatures(sparse, list(names), self.metadata.is_weighted)
         bags = {name: _ragged(sparse.select([feature])) for feature, name in names.items()}

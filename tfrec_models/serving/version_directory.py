@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import uuid
 
+_LARGEST = 2**63 - 1
+
 
 @contextlib.contextmanager
 def new_version(directory, version=None):
@@ -24,7 +26,9 @@ def new_version(directory, version=None):
         version lies.
 
     Raises:
-        ValueError: if the directory is no local path, or the version is no positive integer.
+        TypeError: if the directory is no path.
+        ValueError: if the directory is no local path or a file, or the version is no positive
+            int64.
         FileExistsError: if the version is there already.
     """
     directory = _local(directory)
@@ -50,12 +54,29 @@ class Pending:
 
 
 def _local(directory):
+    if not isinstance(directory, (str, os.PathLike)):
+        raise TypeError(
+            "directory must be a path, a str or a pathlib.Path, received "
+            f"{type(directory).__name__}."
+        )
     if "://" in os.fspath(directory):
         raise ValueError(
             f"directory must be a local path, received {os.fspath(directory)!r}. Object stores "
             "cannot rename a directory in one step: export locally, then copy the version."
         )
-    return pathlib.Path(directory)
+    if not os.fspath(directory):
+        raise ValueError(
+            "directory must name the directory of all versions, received an empty path. For the "
+            "current directory write '.'."
+        )
+    directory = pathlib.Path(directory)
+    for path in (directory, *directory.parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(
+                f"directory must be the directory of all versions, received {str(directory)!r}, "
+                f"where {str(path)!r} is a file. Name another directory."
+            )
+    return directory
 
 
 def _check_version(directory, version):
@@ -63,6 +84,7 @@ def _check_version(directory, version):
         return
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ValueError(f"version must be a positive integer or None, received {version!r}.")
+    _check_size(version)
     if (directory / str(version)).exists():
         raise FileExistsError(_exists_message(directory, version))
 
@@ -85,7 +107,17 @@ def _publish(path, directory, version):
 
 def _next(directory):
     numbers = [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal()]
-    return max(numbers, default=0) + 1
+    version = max(numbers, default=0) + 1
+    _check_size(version)
+    return version
+
+
+def _check_size(version):
+    if version > _LARGEST:
+        raise ValueError(
+            f"version must be at most {_LARGEST}, an int64, received {version}: a server would "
+            "never see it. Give a smaller version, or take the directory with the largest away."
+        )
 
 
 def _exists_message(directory, version):
