@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def test_ranking_candidates_of_tensorflow_recommenders():
     """Retrieval and ranking give items that are clicked more than any items are."""
     done = subprocess.run(
-        [sys.executable, ROOT / "examples/rank_tfrs_candidates.py", "--rows", "50000"],
+        [sys.executable, ROOT / "examples/rank_tfrs_candidates.py", "--rows", "20000"],
         check=True,
         capture_output=True,
         text=True,
