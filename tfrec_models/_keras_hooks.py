@@ -4,6 +4,7 @@ Tested on Keras 3.12.4, 3.13.2, 3.14.1 and 3.15.1; importing it under a version 
 warns.
 """
 
+import contextlib
 import sys
 import warnings
 
@@ -58,6 +59,16 @@ def optimizer_parts(optimizer):
 def strategy_of_optimizer(optimizer):
     """The strategy in whose scope an optimizer was made; TensorFlow's default one outside."""
     return optimizer._distribution_strategy
+
+
+def made_once():
+    """Within it, variables come into being at once, also where a function is being traced.
+
+    Keras builds what was not built yet while it traces the first step. TensorFlow then makes a
+    variable as part of that function, and keeps its initial value twice more for good: three times
+    the memory of a table. Strategies make variables in their own way, which must see the trace.
+    """
+    return contextlib.nullcontext() if tf.distribute.has_strategy() else tf.init_scope()
 
 
 class StrategyTraining:
@@ -188,7 +199,7 @@ class OptimizerHooks:
             place = created_beside(value, keras.initializers.get(initializer), shape, dtype)
         else:
             place = self._distribution_strategy.extended.colocate_vars_with(value)
-        with place:
+        with made_once(), place:
             return self.add_variable(
                 shape=shape, initializer=initializer, dtype=dtype, name=f"{stem}_{name}"
             )

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm, xla_disabled
-from tfrec_models.optimizers import Adagrad, LazyAdam
+from tfrec_models.optimizers import Adagrad, LazyAdam, RowWiseAdagrad
 
 FEATURES = ["f1", "f2", "f3"]
 ROWS = 20
@@ -87,6 +87,45 @@ def test_fit_evaluate_predict():
     labels = np.arange(10)[:, None] % 2
     by_hand = np.mean(np.log1p(np.exp(logits)) - labels * logits)
     np.testing.assert_allclose(model.evaluate(dataset(), verbose=0)[0], by_hand, atol=1e-6)
+
+
+@pytest.mark.usefixtures("without_xla")
+@pytest.mark.parametrize("inside", [False, True])
+def test_tables_are_made_outside_of_the_first_step(inside):
+    """Made while it is traced, a table and its slots would take three times their memory.
+
+    And an `init_fn` is heard, whenever Keras builds the model.
+    """
+    modes = []
+
+    def fill(number):
+        def initialize(shape, dtype=None):
+            modes.append(tf.executing_eagerly())
+            return tf.fill(shape, tf.cast(number, dtype))
+
+        return initialize
+
+    class Recording(RowWiseAdagrad):
+        def slot_initializers(self):
+            return {"accumulator": fill(0)}
+
+    ranker = make(init_fn=fill(7))
+    model = Containing(ranker) if inside else ranker
+    compiled(model, Recording(0.0)).fit(dataset(), verbose=0)
+    # The table and a slot of each variable; Keras may ask in a graph as well that it never runs.
+    assert modes.count(True) == 1 + len(model.trainable_variables)
+    assert (ranker.embedding_bag_collection.read_table("t2").numpy() == 7).all()
+
+
+class Containing(keras.Model):
+    """A model around another."""
+
+    def __init__(self, ranker):
+        super().__init__()
+        self.ranker = ranker
+
+    def call(self, inputs):
+        return self.ranker(inputs)
 
 
 def test_calls_with_arguments_and_dict_are_one():

@@ -191,6 +191,13 @@ def test_initial_ranges_are_torchrecs():
     assert (ebc.read_table("named").numpy() == 1).all()
 
 
+def test_an_initializer_of_another_shape():
+    """It says which table's, what came and what was expected."""
+    flat = EmbeddingBagConfig(3, 2, "t", init_fn=lambda shape, dtype: tf.ones(6, dtype))
+    with pytest.raises(ValueError, match=r"'t' has shape \(3, 2\), its init_fn gave .* \(6,\)"):
+        EmbeddingBagCollection([flat]).build()
+
+
 def test_a_seed_repeats_the_tables():
     """keras.utils.set_random_seed decides the initial tables, and no two are alike."""
     tables = []

@@ -4,6 +4,7 @@ import abc
 
 import keras
 
+from tfrec_models._keras_hooks import made_once
 from tfrec_models.layers.table_stack import stack_tables
 from tfrec_models.sharding import filled_by_shard
 
@@ -63,7 +64,7 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
             shape = (stack.num_rows, stack.embedding_dim)
             dtype = stack.data_type or self.variable_dtype
             initializer = stack.initializer()
-            with filled_by_shard(initializer, shape, dtype):
+            with made_once(), filled_by_shard(initializer, shape, dtype):
                 variable = self.add_weight(
                     name=f"embedding_table_{number}",
                     shape=shape,
@@ -71,7 +72,6 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
                     dtype=dtype,
                     autocast=False,
                 )
-            stack.initialize_by_hand(variable)
             self._variables.append(variable)
         self.built = True
 
