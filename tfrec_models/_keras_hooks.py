@@ -61,6 +61,11 @@ def strategy_of_optimizer(optimizer):
     return optimizer._distribution_strategy
 
 
+def forget_validation_data(model):
+    """Lets go of the iterator that Keras keeps from one validation to the next."""
+    model._eval_epoch_iterator = None
+
+
 def made_once():
     """Within it, variables come into being at once, also where a function is being traced.
 

@@ -24,7 +24,11 @@ def main(directory, weights, kill_at_save=None, killed_worker=0):
 
 
 def train(strategy, directory, weights, kill_at_save=None):
-    """Trains for two epochs of five steps, and writes the weights at the end."""
+    """Trains for two epochs of five steps, and writes the weights at the end.
+
+    Labels come from a generator, also for validation: with an iterator of one that somebody keeps,
+    a worker whose peer was lost would not end.
+    """
     # TensorFlow must not have made a tensor before the strategy is there.
     import keras
     import numpy as np
@@ -36,13 +40,23 @@ def train(strategy, directory, weights, kill_at_save=None):
     if kill_at_save:
         kill_in_save(kill_at_save)
     keras.utils.set_random_seed(5)
-    labels = tf.cast(tf.range(18) % 2, tf.float32)
-    dataset = tf.data.Dataset.from_tensor_slices((features(18), labels))
-    dataset = dataset.shuffle(18, seed=3).batch(4)
+    labels = tf.data.Dataset.from_generator(
+        lambda: (number % 2 for number in range(18)), output_signature=tf.TensorSpec((), tf.float32)
+    ).apply(tf.data.experimental.assert_cardinality(18))
+    examples = tf.data.Dataset.zip((tf.data.Dataset.from_tensor_slices(features(18)), labels))
+    dataset = examples.shuffle(18, seed=3).batch(4)
     with xla_disabled():
         with strategy.scope():
             model = compiled(make(), CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01)))
-        distribute.fit(model, dataset, directory, epochs=2, save_every=2, verbose=0)
+        distribute.fit(
+            model,
+            dataset,
+            directory,
+            epochs=2,
+            save_every=2,
+            validation_data=examples.batch(8),
+            verbose=0,
+        )
     variables = distribute.training_variables(model)
     if strategy.extended.should_checkpoint:
         np.savez(weights, **{name: value.numpy() for name, value in variables.items()})

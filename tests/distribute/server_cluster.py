@@ -130,10 +130,17 @@ def lose_answers(every):
     TensorFlow asks too, in threads of its own, and has a step done again if it gets no answer.
     """
     get, asked = RemoteValueImpl.get, itertools.count(1)
+    # Of a worker that is gone, and of one that is back already.
+    errors = itertools.cycle(
+        [
+            tf.errors.UnavailableError(None, None, "the worker died with its answer"),
+            tf.errors.InvalidArgumentError(None, None, "Unable to find the relevant tensor"),
+        ]
+    )
 
     def get_unless_lost(value):
         if threading.current_thread() is threading.main_thread() and next(asked) % every == 0:
-            raise tf.errors.UnavailableError(None, None, "the worker died with its answer")
+            raise next(errors)
         return get(value)
 
     RemoteValueImpl.get = get_unless_lost

@@ -160,7 +160,7 @@ def test_a_tensor_read_before_keeps_its_values():
     assert table.numpy().sum() == -1.5
 
 
-def test_a_large_table_keeps_its_rows_in_large_pages():
+def test_moving_a_large_table_changes_no_row():
     """A table that is moved to large pages at its first step differs in the updated rows alone."""
     start = np.arange(300_000 * 16, dtype=np.float32).reshape(-1, 16)
     table = tf.Variable(start)

@@ -149,18 +149,17 @@ def _wait_for_peers(addresses, own, timeout_seconds):
     deadline = time.monotonic() + timeout_seconds
     missing = [address for number, address in enumerate(addresses) if number != own]
     port = int(addresses[own].rpartition(":")[2])
+    # Before this process listens: else the one whose index this is takes it for its peer.
+    for address in missing:
+        host, _, peer_port = address.rpartition(":")
+        if int(peer_port) == port and _is_this_machine(host):
+            raise ValueError(
+                f"TF_CONFIG says that this is {addresses[own]}, but {address}, another worker, is "
+                "this machine as well. Give each machine the index of its own address."
+            )
     with socket.create_server(("", port)):
         while missing:
-            connected = {address: _connect(address) for address in missing}
-            for address, ends in connected.items():
-                # Nobody but this process listens at this port here.
-                if ends and ends[0] == ends[1] and address.endswith(f":{port}"):
-                    raise ValueError(
-                        f"TF_CONFIG says that this is {addresses[own]}, but {address}, another "
-                        "worker, is this machine as well. Give each machine the index of its own "
-                        "address."
-                    )
-            missing = [address for address, ends in connected.items() if not ends]
+            missing = [address for address in missing if not answers(address)]
             if missing and time.monotonic() > deadline:
                 raise TimeoutError(
                     f"No answer from {missing} within {timeout_seconds:g} seconds. Start all "
@@ -169,16 +168,20 @@ def _wait_for_peers(addresses, own, timeout_seconds):
             time.sleep(0.1 if missing else 0)
 
 
+def _is_this_machine(host):
+    """Whether one can listen at a host, at some port."""
+    try:
+        socket.create_server((host.strip("[]"), 0)).close()
+    except OSError:
+        return False
+    return True
+
+
 def answers(address):
     """Whether somebody listens at an address, host:port."""
-    return _connect(address) is not None
-
-
-def _connect(address):
-    """The hosts at both ends of a connection to host:port, for a moment; None if nobody answers."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=1) as connection:
-            return connection.getsockname()[0], connection.getpeername()[0]
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
     except OSError:
-        return None
+        return False
+    return True

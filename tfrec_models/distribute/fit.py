@@ -5,6 +5,7 @@ import sys
 import keras
 import tensorflow as tf
 
+from tfrec_models._keras_hooks import forget_validation_data
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData, skip
@@ -50,6 +51,9 @@ def fit(
     of EarlyStopping; the learning rate that ReduceLROnPlateau set is kept, its wait is not), the
     history before, and metrics of the interrupted epoch, which are those of its rest. A run that a
     callback stopped stays stopped.
+
+    Under MultiWorkerMirroredStrategy an error clears the local variables of the functions it came
+    through, so that a worker whose peer was lost ends: a debugger finds none there.
 
     Args:
         model: `keras.Model`, compiled; made and compiled in the strategy's scope, if any.
@@ -128,6 +132,7 @@ def fit(
         )
     except BaseException as error:
         data.end()
+        forget_validation_data(model)
         if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             let_go(error, sys._getframe())
         raise

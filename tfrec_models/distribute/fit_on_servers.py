@@ -80,7 +80,8 @@ def fit_on_servers(
             are done and the weights stand still. `on_train_batch_end` comes once for each step in
             the order they were given out, while others run on; its logs are the metrics so far as
             that step's worker saw them; those of the epoch are exact, for metrics that
-            count or sum, as Keras's do. `on_train_batch_begin` is not called.
+            count or sum, as Keras's do; a step done again counts twice. `on_train_batch_begin` is
+            not called.
         checkpoint_directory: path, of its own for each run.
         save_every: int, steps between checkpoints; one is written at the end of each epoch anyway.
         verbose: that of `model.fit`.
@@ -259,9 +260,10 @@ class _Run:
         while True:
             try:
                 return step.fetch()
-            except _LOST:
-                # A worker was lost when it had done the step and not yet sent the answer. Then
-                # TensorFlow has the step done again; only an error it keeps is the end.
+            except tf.errors.OpError:
+                # A worker was lost when it had done the step and not yet sent the answer, which
+                # shows as one of several errors. TensorFlow asks too, and has the step done again
+                # or keeps the error: that one is the end.
                 if step._error is not None:
                     raise
                 time.sleep(0.1)

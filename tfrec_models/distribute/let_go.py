@@ -16,17 +16,20 @@ def let_go(error, caller):
         error: the exception.
         caller: the frame that caught it; it and its callers are left alone.
     """
-    frames, traceback = [], error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        while frame is not None and frame is not caller:
-            frames.append(frame)
-            frame = frame.f_back
-        traceback = traceback.tb_next
+    frames, errors = [], [error]
+    for each in errors:
+        errors += [e for e in (each.__cause__, each.__context__) if e and e not in errors]
+        traceback = each.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            while frame is not None and frame is not caller:
+                frames.append(frame)
+                frame = frame.f_back
+            traceback = traceback.tb_next
     for frame in frames:
         # One of another thread may still run.
         with contextlib.suppress(RuntimeError):
             frame.clear()
-    del frames, frame
+    del frames, frame, each, errors, traceback
     # Keras's iterator of an epoch and the generator it runs know each other.
     gc.collect()

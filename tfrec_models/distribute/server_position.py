@@ -13,7 +13,7 @@ def settle(position, steps_per_epoch, directory):
         directory: where the checkpoint is, for the error.
 
     Returns:
-        dict with "epoch", "step" and "stopped", and the number of "steps" of all epochs before.
+        dict with "epoch", "step" and "stopped", and the number of all "steps" before.
 
     Raises:
         ValueError: if the position lies beyond the last step of an epoch.

@@ -123,7 +123,8 @@ class EmbeddingBagConfig(BaseEmbeddingConfig):
         feature_names: list of str, the features looked up here. Defaults to `[name]`.
         weight_init_max: float, the largest initial value.
         weight_init_min: float, the smallest initial value.
-        init_fn: a Keras initializer or its name, in place of the uniform one.
+        init_fn: a Keras initializer or its name, in place of the uniform one. It makes the whole
+            table beside the variable, on parameter servers on each that keeps a piece of it.
         pooling: `PoolingType` or its name.
         id_policy: what an id outside `[0, num_embeddings)` means. "error" refuses the batch and
             names feature, id, table size and example; "clip" takes the nearest row; "hash" takes

@@ -99,6 +99,8 @@ class TableStack:
     def initializer(self):
         """Returns an initializer for the whole variable that makes no second copy of it.
 
+        Tables with an `init_fn` are made once more beside it, one by one.
+
         With `first_row` it fills as many rows from that one on, as the servers that hold pieces of
         the variable ask for.
         """
@@ -147,7 +149,7 @@ class TableStack:
                 if rows.shape != shape:
                     raise ValueError(
                         f"Table {table.name!r} has shape {shape}, its init_fn gave values of shape "
-                        f"{tuple(rows.shape)}."
+                        f"{tuple(rows.shape)}. Return a tensor of the shape it is called with."
                     )
                 begin_here = tf.constant(begin, tf.int64)
                 brought.append((begin_here, rows[begin - first : end - first]))

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <unordered_map>
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -14,22 +16,39 @@ namespace tfrec {
 // Moves memory that is in use to pages of 2 MiB, where Linux can. The rows of a step lie all over
 // a table: in pages of 4 KiB the processor looks up most rows' addresses in memory, too.
 //
-// It takes about as long as copying the memory, once, and no more of it. Whatever is refused stays
-// in small pages and is as right as before: an old kernel, a machine without free large pages.
-inline void MoveToLargePages(const void* memory, size_t bytes) {
+// It takes about as long as copying the memory, and no more of it, so each place is moved once.
+// Whatever is refused stays in small pages and is as right as before: an old kernel, a machine
+// without free large pages.
+class LargePages {
+ public:
+  void Move(const void* memory, size_t bytes) {
 #ifdef __linux__
-  constexpr uintptr_t kPage = uintptr_t{2} << 20;
-  // Small pages of less than this fit in the processor's own table.
-  constexpr size_t kWorthwhile = 8 * kPage;
-  // Linux 6.1 and newer; the C library's headers may be older.
-  constexpr int kCollapse = 25;
-  if (bytes < kWorthwhile) return;
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(memory) + kPage - 1) / kPage * kPage;
-  const uintptr_t last = (reinterpret_cast<uintptr_t>(memory) + bytes) / kPage * kPage;
-  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-  madvise(reinterpret_cast<void*>(first), last - first, kCollapse);
+    constexpr uintptr_t kPage = uintptr_t{2} << 20;
+    // Small pages of less than this fit in the processor's own table.
+    constexpr size_t kWorthwhile = 8 * kPage;
+    // Linux 6.1 and newer; the C library's headers may be older.
+    constexpr int kCollapse = 25;
+    if (bytes < kWorthwhile || !IsNew(memory, bytes)) return;
+    const uintptr_t first = (reinterpret_cast<uintptr_t>(memory) + kPage - 1) / kPage * kPage;
+    const uintptr_t last = (reinterpret_cast<uintptr_t>(memory) + bytes) / kPage * kPage;
+    madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+    madvise(reinterpret_cast<void*>(first), last - first, kCollapse);
 #endif
-}
+  }
+
+ private:
+  bool IsNew(const void* memory, size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    size_t& known = moved_[memory];
+    const bool is_new = known != bytes;
+    known = bytes;
+    return is_new;
+  }
+
+  std::mutex mutex_;
+  // Several: eagerly, one operation updates one table after the other.
+  std::unordered_map<const void*, size_t> moved_;
+};
 
 }  // namespace tfrec
 

@@ -1,8 +1,5 @@
 // Applies an optimizer's rule to the rows of a table that a batch touches.
 
-#include <array>
-#include <atomic>
-
 #include "large_pages.h"
 #include "op_inputs.h"
 #include "row_gradients_input.h"
@@ -122,9 +119,7 @@ class UpdateRowsOp : public OpKernel {
     for (size_t i = 0; i < variables.size(); ++i) {
       TF_RETURN_IF_ERROR(OwnMemory(ctx, variables[i].get()));
       const Tensor& owned = *variables[i]->tensor();
-      if (on_large_pages_[i].exchange(owned.data()) != owned.data()) {
-        MoveToLargePages(owned.data(), owned.TotalBytes());
-      }
+      large_pages_.Move(owned.data(), owned.TotalBytes());
     }
     target->table = variables[0]->tensor()->template flat<T>().data();
     target->dim = variables[0]->tensor()->dim_size(1);
@@ -169,9 +164,7 @@ class UpdateRowsOp : public OpKernel {
     return absl::OkStatus();
   }
 
-  // The memory of each variable as of the last step: it is moved once, and again if a variable was
-  // given other memory since.
-  std::array<std::atomic<const void*>, 1 + kMostSlots> on_large_pages_ = {};
+  LargePages large_pages_;
   std::vector<float> settings_;
   tensorflow::DataType gradient_dtype_;
   int slot_rank_;
