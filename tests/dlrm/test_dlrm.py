@@ -55,7 +55,14 @@ def features(examples, seed=0):
 def dataset(examples=10, batch=4):
     """Batches of features and labels; the last batch is smaller."""
     labels = tf.cast(tf.range(examples) % 2, tf.float32)
-    return tf.data.Dataset.from_tensor_slices((features(examples), labels)).batch(batch)
+    return untuned(tf.data.Dataset.from_tensor_slices((features(examples), labels)).batch(batch))
+
+
+def untuned(batches):
+    """Without autotuning: the end of each iterator waits for the tuner's next turn, for seconds."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 @pytest.fixture
