@@ -99,7 +99,7 @@ class TableStack:
     def initializer(self):
         """Returns an initializer for the whole variable that makes no second copy of it.
 
-        Tables with an `init_fn` are made once more beside it, one by one.
+        What the `init_fn` of tables gives lies beside it until the variable is filled.
 
         With `first_row` it fills as many rows from that one on, as the servers that hold pieces of
         the variable ask for.
