@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig  # noqa: E402
-from tfrec_models.layers import lookup  # noqa: E402
+from tfrec_models.embeddings import lookup  # noqa: E402
 from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad  # noqa: E402
 
 BATCH, FEATURES, ROWS, DIM = 2048, 26, 100_000, 64

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_models import JaggedTensor, xla_disabled
-from tfrec_models.layers import forward_only
+from tfrec_models.execution import portable
 
 FLOAT32 = {"atol": 1e-5, "rtol": 1e-5}
 HALF = {"atol": 0.06, "rtol": 0.06}
@@ -121,7 +121,7 @@ def _check_saved_model(layer, inputs, outputs, tmp_path):
     """Only the computation is saved, traced with stock operations, as an export is."""
     module = tf.Module()
     module.variables_kept = [variable.value for variable in layer.variables]
-    with forward_only():
+    with portable():
         # Flat arguments: a SavedModel takes no KeyedTensor.
         module.run = tf.function(
             lambda *tensors: flat(layer(*tf.nest.pack_sequence_as(inputs, tensors)))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
 from tfrec_models.interop.torchrec import load_torchrec_state_dict
-from tfrec_models.interop.torchrec.entries import torchrec_entries
+from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
 
 DIRECTORY = pathlib.Path(__file__).parent / "oracle" / "cases"
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}

@@ -1,5 +1,11 @@
 """TorchRec's models, native to Keras 3 and TensorFlow."""
 
+from tfrec_models._compat.backend import check_backend
+
+check_backend()
+
+# ruff: noqa: E402, I001, nothing of Keras may be imported before the check.
+from tfrec_models._version import __version__
 from tfrec_models.deepfm import DeepFMRanker, SimpleDeepFMNN
 from tfrec_models.dlrm import DLRM, DLRM_DCN, DLRM_Projection, DLRMTrain
 from tfrec_models.layers import (
@@ -9,9 +15,12 @@ from tfrec_models.layers import (
     set_xla_enabled,
     xla_disabled,
 )
+from tfrec_models.ranking_model import RankingModel
 from tfrec_models.sparse import JaggedTensor, KeyedJaggedTensor, KeyedTensor
 
 __all__ = [
+    "RankingModel",
+    "__version__",
     "DLRM",
     "DLRM_DCN",
     "DLRMTrain",

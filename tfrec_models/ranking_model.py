@@ -1,16 +1,18 @@
-"""What all rankers share: their inputs, their checks, their saving."""
+"""Base class of rankers over dense and sparse features."""
 
 import abc
+import contextlib
 from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import OwnExport, StrategyTraining, is_traced_for_a_save
-from tfrec_models.layers._arguments import check_positive
-from tfrec_models.layers.forward_only import forward_only, is_forward_only
+from tfrec_models import execution
+from tfrec_models._checks.arguments import check_positive
+from tfrec_models._checks.assertions import checked
+from tfrec_models._export_guard import OwnExport
+from tfrec_models._strategy_training import StrategyTraining
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
-from tfrec_models.sparse._checks import checked
 
 INPUTS = ("dense_features", "sparse_features")
 
@@ -71,32 +73,21 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def __call__(self, *args, **kwargs):
-        # Of a model that contains this one, Keras's export asks the outer alone, which calls this.
-        # Whoever saves a function of their own may do so as our export does.
-        if is_traced_for_a_save() and not is_forward_only():
-            self.export()
-        return super().__call__(*args, **kwargs)
-
     # `training` is not passed on by hand: Keras hands it to every layer below that asks for it,
     # but in fit only if the model's call names it.
     def call(self, dense_features, sparse_features=None, training=None):
         dense_features, sparse_features = split_inputs(dense_features, sparse_features)
-        return self.rank(checked_dense(dense_features, self.dense_in_features), sparse_features)
+        dense_features = checked_dense(dense_features, self.dense_in_features)
+        with running(training):
+            return self.rank(dense_features, sparse_features)
 
-    def logits(self, dense_features, sparse_features=None):
+    def logits(self, dense_features, sparse_features=None, training=None):
         """Returns what the sigmoid of is the probability, `(batch, num_outputs)`.
 
         Args:
-            dense_features, sparse_features: as in a call of the model.
+            dense_features, sparse_features, training: as in a call of the model.
         """
-        return self(dense_features, sparse_features)
-
-    def predict_step(self, data):
-        # XLA and native kernels sum in another order, and an export has neither: without them here,
-        # what a server answers equals what `predict` gave to the last bit.
-        with forward_only():
-            return super().predict_step(data)
+        return self(dense_features, sparse_features, training=training)
 
     def compute_output_spec(self, dense_features, sparse_features=None, training=None):
         dense_features, _ = split_inputs(dense_features, sparse_features)
@@ -109,6 +100,16 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
             for key, value in config.items()
         }
         return cls(**config)
+
+
+def running(training):
+    """The execution of a call: portable in inference, the caller's own otherwise.
+
+    XLA and native kernels sum in another order, and a server may have neither. Without them in
+    inference, `evaluate`, `predict` and every export, Keras's of a model around this one included,
+    agree to the last bit.
+    """
+    return execution.portable() if training is False else contextlib.nullcontext()
 
 
 def checked_dense(dense_features, dense_in_features):

@@ -9,13 +9,7 @@ from tests.check_layer import Holder, check_layer, make_like
 from tests.dlrm.test_dlrm_layer_checks import collection, model_inputs
 from tests.dlrm.test_dlrm_variants import unequal_dims
 from tests.layers.test_layer_checks import bags, dense
-from tfrec_models import (
-    DLRMTrain,
-    EmbeddingBagCollection,
-    EmbeddingBagConfig,
-    KeyedTensor,
-    deepfm,
-)
+from tfrec_models import DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, KeyedTensor, deepfm
 
 
 def make_simple():

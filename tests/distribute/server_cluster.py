@@ -30,14 +30,9 @@ from tests.distribute.server_setup import (
 from tests.distribute.test_mirrored_strategy import as_form
 from tests.dlrm.test_dlrm import compiled, dataset, make
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, optimizers, xla_disabled
-from tfrec_models.distribute import (
-    fit_on_servers,
-    run_server,
-    server_strategy,
-    training_variables,
-)
-from tfrec_models.layers.table_stack import TableStack
-from tfrec_models.sharding import is_sharded, shards
+from tfrec_models._rows.sharding import is_sharded, shards
+from tfrec_models.distribute import fit_on_servers, run_server, server_strategy, training_variables
+from tfrec_models.embeddings.table_stack import TableStack
 
 
 def weights(directory):

@@ -12,9 +12,9 @@ from tests.distribute.server_setup import (
 )
 from tests.dlrm.test_dlrm import dataset, make
 from tfrec_models import optimizers
+from tfrec_models._rows.sharding import is_sharded
 from tfrec_models.distribute import fit_on_servers
 from tfrec_models.layers import EmbeddingCollection, EmbeddingConfig
-from tfrec_models.sharding import is_sharded
 
 
 class Sequences(keras.Model):

@@ -11,7 +11,7 @@ from tests.distribute.test_mirrored_strategy import OPTIMIZERS as MIRRORED
 from tests.dlrm.test_dlrm import ROWS, make
 from tfrec_models import optimizers
 from tfrec_models.distribute import server_strategy
-from tfrec_models.distribute.servers import start_server
+from tfrec_models.distribute.servers.server_cluster import start_server
 
 # Keras's own are for dense weights alone here.
 OPTIMIZERS = {**MIRRORED, "sgd": lambda: optimizers.SGD(0.5)}

@@ -8,7 +8,7 @@ import pytest
 from tests.distribute import processes
 from tests.distribute.test_mirrored_strategy import as_form, ids_in_both_halves
 from tests.dlrm.test_dlrm import dataset
-from tfrec_models.distribute.server_position import settle
+from tfrec_models.distribute.servers.resume_position import settle
 
 
 @pytest.mark.parametrize(

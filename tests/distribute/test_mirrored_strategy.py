@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tests.dlrm import test_dlrm
 from tests.dlrm.test_dlrm import FEATURES, compiled, make
-from tfrec_models import KeyedJaggedTensor, _keras_hooks, xla_disabled
+from tfrec_models import KeyedJaggedTensor, xla_disabled
+from tfrec_models._compat import keras as compat
 from tfrec_models.optimizers import Adagrad, CompositeOptimizer, LazyAdam, RowWiseAdagrad
 
 OPTIMIZERS = {
@@ -126,9 +127,9 @@ def test_saved_under_a_strategy_loads_without(tmp_path, two_devices):
 
 def test_other_keras_versions_warn():
     """The hooks say which versions they were tested on."""
-    with pytest.warns(UserWarning, match="tested on Keras 3.12 to 3.15, this is 3.99.0"):
-        _keras_hooks.check_keras_version("3.99.0")
-    _keras_hooks.check_keras_version(keras.__version__)
+    with pytest.warns(UserWarning, match="tested on Keras 3.12 to 3.15, received 3.99.0"):
+        compat.check_version("3.99.0")
+    compat.check_version(keras.__version__)
 
 
 def test_what_the_hooks_override_is_still_there():
@@ -152,7 +153,7 @@ def test_what_the_hooks_override_is_still_there():
 def adapter_that_repeats(dataset):
     """A data adapter whose iterators are those of `dataset`."""
 
-    class Adapter(_keras_hooks.IterableAdapter):
+    class Adapter(compat.IterableAdapter):
         num_batches = 3
 
         def __iter__(self):

@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_models import (
-    EmbeddingBagCollection,
-    EmbeddingBagConfig,
-    KeyedJaggedTensor,
-    PoolingType,
-)
-from tfrec_models.layers import forward_only
+from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
+from tfrec_models.execution import portable
 
 ROWS = 9
 
@@ -308,7 +303,7 @@ def test_bad_inputs(message):
 
 @pytest.mark.parametrize("form", ["packed", "kjt", "ragged"])
 @pytest.mark.parametrize("lengths", [[1, 1, 1, 1], [2, 0, 1, 1], [1, 1, 1, 0], []])
-def test_forward_only_equals_training(lengths, form):
+def test_portable_equals_training(lengths, form):
     """Where no gradient is wanted, bags of one id are gathered and others pooled: the same rows."""
     ebc = EmbeddingBagCollection([EmbeddingBagConfig(ROWS, 4, name) for name in ("a", "b")])
     ids = tf.constant(np.random.default_rng(0).integers(0, ROWS, sum(lengths)))
@@ -319,7 +314,7 @@ def test_forward_only_equals_training(lengths, form):
         "ragged": lambda: {"a": bags, "b": bags},
     }[form]()
     expected = ebc(features).values()
-    with forward_only():
+    with portable():
         # Sizes known while tracing, and not.
         np.testing.assert_array_equal(tf.function(lambda: ebc(features).values())(), expected)
         run = tf.function(lambda features: ebc(features).values(), reduce_retracing=True)

@@ -22,7 +22,7 @@ ebc = EmbeddingBagCollection([EmbeddingBagConfig(9, 4, "a")])
 ebc.build()
 for _ in range(2):
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(ebc({"a": tf.ragged.constant([[1, 2], [1]])}).values())
+        loss = tf.reduce_sum(ebc({"a": tf.ragged.constant([[1, 2], [1]])}, training=True).values())
     gradient = tape.gradient(loss, ebc.variables[0].value)
     RowWiseAdagrad(0.5).apply([gradient], [ebc.variables[0]])
 print("trained with", type(gradient).__name__)

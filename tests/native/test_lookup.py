@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, native
-from tfrec_models.layers.id_policy import ID_POLICIES
+from tfrec_models.embeddings.id_policy import ID_POLICIES
 from tfrec_models.native.bag_gradient import BagGradient
 from tfrec_models.native.library import tell_once
 from tfrec_models.native.lookup import pool_rows, settle_ids
@@ -54,7 +54,7 @@ def run(ebc, features, weights=None):
     with tf.GradientTape() as tape:
         if weights is not None:
             tape.watch(weights)
-        outputs = tf.cast(ebc(features(weights)).values(), tf.float32)
+        outputs = tf.cast(ebc(features(weights), training=True).values(), tf.float32)
         shape = outputs.shape
         loss = tf.reduce_sum(
             tf.square(outputs) * tf.random.stateless_normal(tf.shape(outputs), (0, 1))
@@ -142,11 +142,11 @@ def test_error_policy_says_the_same(order):
         found = str(caught.value).replace("\\", "")
         return found[found.index("Feature") : found.index("Correct the data")]
 
-    ours = message(lambda: ebc(features))
+    ours = message(lambda: ebc(features, training=True))
     assert f"id {ROWS} in example 2" in ours
-    assert message(tf.function(lambda: ebc(features).values())) == ours
+    assert message(tf.function(lambda: ebc(features, training=True).values())) == ours
     with native.native_disabled():
-        assert message(lambda: ebc(features)) == ours
+        assert message(lambda: ebc(features, training=True)) == ours
 
 
 def test_fuzz():
@@ -173,7 +173,7 @@ def test_fuzz():
         for enabled in (True, False):
             native.set_native_enabled(enabled)
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(tf.square(ebc(bags).values()))
+                loss = tf.reduce_sum(tf.square(ebc(bags, training=True).values()))
             gradient = tape.gradient(loss, ebc.variables[0].value)
             assert isinstance(gradient, BagGradient) == enabled
             found.append(tf.convert_to_tensor(gradient))
@@ -193,7 +193,7 @@ def test_only_training_uses_it():
 
     def training():
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(ebc(ids).values())
+            loss = tf.reduce_sum(ebc(ids, training=True).values())
         return tape.gradient(loss, ebc.variables[0].value).indices
 
     assert ops(lambda: ebc(ids).values()) == set()
@@ -210,13 +210,13 @@ def test_one_trace_for_all_batches():
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, 2, None], tf.int64, 2)])
     def gradient(ids):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(ebc(ids).values()))
+            loss = tf.reduce_sum(tf.square(ebc(ids, training=True).values()))
         return tf.convert_to_tensor(tape.gradient(loss, ebc.variables[0].value))
 
     for lengths in LENGTHS.values():
         ids = tf.RaggedTensor.from_uniform_row_length(random_ids(lengths, "int64"), 2)
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(ebc(ids).values()))
+            loss = tf.reduce_sum(tf.square(ebc(ids, training=True).values()))
         eager = tf.convert_to_tensor(tape.gradient(loss, ebc.variables[0].value))
         np.testing.assert_allclose(gradient(ids), eager, rtol=0, atol=1e-6)
     assert gradient.experimental_get_tracing_count() == 1
@@ -231,7 +231,9 @@ def test_two_lookups_and_a_persistent_tape():
 
     def gradients():
         with tf.GradientTape(persistent=True) as tape:
-            loss = tf.reduce_sum(tf.square(ebc(first).values() + ebc(second).values()))
+            loss = tf.reduce_sum(
+                tf.square(ebc(first, training=True).values() + ebc(second, training=True).values())
+            )
         return [tf.convert_to_tensor(tape.gradient(loss, table)) for _ in range(2)]
 
     once, again = gradients()

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tests.optimizers.test_row_updates import IDS, OPTIMIZERS, slices
 from tfrec_models import native, optimizers
+from tfrec_models._rows.merged_rows import MergedRows
 from tfrec_models.native.lookup import pool_rows
 from tfrec_models.native.update import update_rows
-from tfrec_models.sparse.merged_rows import MergedRows
 
 pytestmark = pytest.mark.usefixtures("kernels")
 

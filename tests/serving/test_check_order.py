@@ -5,8 +5,8 @@ import pytest
 from tests.serving.graph_order import Check, Source, operations
 from tests.serving.models import FEATURES
 from tests.serving.test_export import graph_of
-from tfrec_models._keras_hooks import all_layers
-from tfrec_models.layers.embedding_tables import EmbeddingTables
+from tfrec_models._compat.keras import all_layers
+from tfrec_models.embeddings.embedding_tables import EmbeddingTables
 
 DENSE = ["dense_features must have shape", "dense_features must be finite"]
 LENGTHS = ["must have one entry for each", "must lie between 0 and", "must sum to the number"]

@@ -9,7 +9,7 @@ from tests.serving.test_export import ask, predict
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
 from tfrec_models.deepfm import DeepFMRanker
 from tfrec_models.serving import Metadata, export
-from tfrec_models.serving.compact_tables import Int8Rows
+from tfrec_models.serving.quantization import Int8Rows
 
 ROWS, DIM = 50, 64
 

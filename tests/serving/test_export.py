@@ -9,13 +9,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.serving.conftest import Ranker
 from tests.serving.models import DENSE, DIM, FAMILIES, FEATURES, ROWS, batch, collection
-from tfrec_models import (
-    DLRM,
-    DLRMTrain,
-    EmbeddingBagCollection,
-    EmbeddingBagConfig,
-    xla_disabled,
-)
+from tfrec_models import DLRM, DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, xla_disabled
 from tfrec_models.serving import Metadata, RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
 

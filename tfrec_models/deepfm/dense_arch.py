@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrec_models.layers._arguments import check_positive
+from tfrec_models._checks.arguments import check_positive
 from tfrec_models.layers.mlp import MLP
 
 

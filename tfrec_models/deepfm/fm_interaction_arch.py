@@ -2,9 +2,10 @@
 
 import keras
 
-from tfrec_models.layers._arguments import check_positive
-from tfrec_models.layers.deepfm import DeepFM, FactorizationMachine
-from tfrec_models.layers.mlp import Perceptron
+from tfrec_models._checks.arguments import check_positive
+from tfrec_models.layers.deepfm import DeepFM
+from tfrec_models.layers.factorization_machine import FactorizationMachine
+from tfrec_models.layers.perceptron import Perceptron
 
 
 @keras.saving.register_keras_serializable("tfrec_models.deepfm")

@@ -2,8 +2,8 @@
 
 import keras
 
-from tfrec_models.layers._arguments import check_positive, check_width
-from tfrec_models.layers.mlp import linear
+from tfrec_models._checks.arguments import check_positive, check_width
+from tfrec_models.layers.perceptron import linear
 
 
 @keras.saving.register_keras_serializable("tfrec_models.deepfm")

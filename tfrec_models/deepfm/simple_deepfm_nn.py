@@ -2,19 +2,20 @@
 
 import keras
 
+from tfrec_models._checks.arguments import check_positive
 from tfrec_models.deepfm.dense_arch import DenseArch
 from tfrec_models.deepfm.fm_interaction_arch import FMInteractionArch
 from tfrec_models.deepfm.over_arch import OverArch
 from tfrec_models.deepfm.sparse_arch import SparseArch
-from tfrec_models.layers._arguments import check_positive
+from tfrec_models.embeddings.base_sparse_arch import count_and_dim
 from tfrec_models.ranking_model import (
     RankingModel,
     checked_dense,
+    running,
     split_inputs,
     with_equal_batch_sizes,
 )
 from tfrec_models.sparse.keyed_tensor import KeyedTensor
-from tfrec_models.sparse_arch import count_and_dim
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -132,18 +133,19 @@ class SimpleDeepFMNN(RankingModel):
     def rank(self, dense_features, sparse_features):
         return self.over_arch(self._interact(dense_features, sparse_features))
 
-    def logits(self, dense_features, sparse_features=None):
+    def logits(self, dense_features, sparse_features=None, training=None):
         """Returns what the sigmoid is taken of.
 
         Args:
-            dense_features, sparse_features: as in a call of the model.
+            dense_features, sparse_features, training: as in a call of the model.
 
         Returns:
             Tensor of shape `(batch, 1)`.
         """
         dense_features, sparse_features = split_inputs(dense_features, sparse_features)
         dense_features = checked_dense(dense_features, self.dense_in_features)
-        return self.over_arch.logits(self._interact(dense_features, sparse_features))
+        with running(training):
+            return self.over_arch.logits(self._interact(dense_features, sparse_features))
 
     def _interact(self, dense_features, sparse_features):
         dense = self.dense_arch(dense_features)

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrec_models.sparse_arch import BaseSparseArch
+from tfrec_models.embeddings.base_sparse_arch import BaseSparseArch
 
 
 # DLRM has archs of the same names, so these are registered under a package of their own.

@@ -7,7 +7,8 @@ import time
 
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import is_made_in, optimizer_parts, strategy_of_optimizer
+from tfrec_models._compat.keras import is_made_in, strategy_of_optimizer
+from tfrec_models.optimizers.unwrap import optimizer_parts
 
 
 def multi_worker_strategy(timeout_seconds=300, **keywords):

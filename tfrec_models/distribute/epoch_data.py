@@ -4,7 +4,7 @@ import zlib
 
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import IterableAdapter
+from tfrec_models._compat.keras import IterableAdapter
 
 
 class EpochData(IterableAdapter):

@@ -5,11 +5,11 @@ import sys
 import keras
 import tensorflow as tf
 
-from tfrec_models._keras_hooks import forget_validation_data
+from tfrec_models._compat.keras import forget_validation_data
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData, skip
-from tfrec_models.distribute.let_go import let_go
+from tfrec_models.distribute.worker_exit import let_go
 
 
 def fit(

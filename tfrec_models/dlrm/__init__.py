@@ -5,15 +5,15 @@ and `evaluate` take after `compile(loss=keras.losses.BinaryCrossentropy(from_log
 """
 
 from tfrec_models.dlrm.dense_arch import DenseArch
+from tfrec_models.dlrm.dlrm import DLRM
 from tfrec_models.dlrm.dlrm_dcn import DLRM_DCN
 from tfrec_models.dlrm.dlrm_projection import DLRM_Projection
+from tfrec_models.dlrm.dlrm_train import DLRMTrain
 from tfrec_models.dlrm.interaction_arch import InteractionArch, choose
 from tfrec_models.dlrm.interaction_dcn_arch import InteractionDCNArch
 from tfrec_models.dlrm.interaction_projection_arch import InteractionProjectionArch
-from tfrec_models.dlrm.model import DLRM
 from tfrec_models.dlrm.over_arch import OverArch
 from tfrec_models.dlrm.sparse_arch import SparseArch
-from tfrec_models.dlrm.train import DLRMTrain
 
 __all__ = [
     "DLRM",

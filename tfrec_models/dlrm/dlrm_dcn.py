@@ -2,11 +2,11 @@
 
 import keras
 
+from tfrec_models._checks.arguments import check_not_negative, check_positive
+from tfrec_models.dlrm.dlrm import DLRM
 from tfrec_models.dlrm.interaction_dcn_arch import InteractionDCNArch
-from tfrec_models.dlrm.model import DLRM
-from tfrec_models.layers._arguments import check_not_negative, check_positive
-from tfrec_models.layers.crossnet import LowRankCrossNet
-from tfrec_models.sparse_arch import count_and_dim
+from tfrec_models.embeddings.base_sparse_arch import count_and_dim
+from tfrec_models.layers.low_rank_crossnet import LowRankCrossNet
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -2,11 +2,11 @@
 
 import keras
 
+from tfrec_models._checks.arguments import check_sizes
 from tfrec_models.dlrm.dense_arch import DenseArch
+from tfrec_models.dlrm.dlrm import DLRM
 from tfrec_models.dlrm.interaction_projection_arch import InteractionProjectionArch
-from tfrec_models.dlrm.model import DLRM
-from tfrec_models.layers._arguments import check_sizes
-from tfrec_models.sparse_arch import count_and_dim
+from tfrec_models.embeddings.base_sparse_arch import count_and_dim
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.layers._arguments import check_not_negative
-from tfrec_models.layers.xla import Compiled
+from tfrec_models._checks.arguments import check_not_negative
+from tfrec_models.execution.compiled import Compiled
 
 
 def choose(n, k):

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfrec_models._checks.arguments import check_positive
 from tfrec_models.dlrm.interaction_arch import check_interaction_shapes
-from tfrec_models.layers._arguments import check_positive
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfrec_models._checks.arguments import check_positive
 from tfrec_models.dlrm.interaction_arch import check_interaction_shapes
 from tfrec_models.dlrm.interaction_dcn_arch import (
     build_over,
@@ -10,8 +11,7 @@ from tfrec_models.dlrm.interaction_dcn_arch import (
     concat_features,
     concat_shape,
 )
-from tfrec_models.layers._arguments import check_positive
-from tfrec_models.layers.xla import Compiled
+from tfrec_models.execution.compiled import Compiled
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -2,8 +2,9 @@
 
 import keras
 
-from tfrec_models.layers._arguments import check_sizes
-from tfrec_models.layers.mlp import MLP, linear
+from tfrec_models._checks.arguments import check_sizes
+from tfrec_models.layers.mlp import MLP
+from tfrec_models.layers.perceptron import linear
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

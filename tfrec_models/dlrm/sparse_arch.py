@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrec_models.sparse_arch import BaseSparseArch, count_and_dim
+from tfrec_models.embeddings.base_sparse_arch import BaseSparseArch, count_and_dim
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

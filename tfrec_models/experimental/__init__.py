@@ -1,8 +1,6 @@
 """Models that may change or go (as `torchrec.models.experimental`)."""
 
-from tfrec_models.experimental.transformerdlrm import (
-    DLRM_Transformer,
-    InteractionTransformerArch,
-)
+from tfrec_models.experimental.dlrm_transformer import DLRM_Transformer
+from tfrec_models.experimental.interaction_transformer_arch import InteractionTransformerArch
 
 __all__ = ["DLRM_Transformer", "InteractionTransformerArch"]

@@ -1,23 +1,21 @@
 """Layers the models are made of (as `torchrec.modules`)."""
 
-from tfrec_models.layers.activation import SwishLayerNorm
-from tfrec_models.layers.crossnet import CrossNet, LowRankCrossNet, VectorCrossNet
-from tfrec_models.layers.deepfm import (
-    DeepFM,
-    FactorizationMachine,
-    FieldFactorizationMachine,
-)
-from tfrec_models.layers.embedding_bag_collection import EmbeddingBagCollection
-from tfrec_models.layers.embedding_collection import EmbeddingCollection
-from tfrec_models.layers.embedding_configs import (
-    EmbeddingBagConfig,
-    EmbeddingConfig,
-    PoolingType,
-)
-from tfrec_models.layers.forward_only import forward_only
-from tfrec_models.layers.mixture_crossnet import LowRankMixtureCrossNet
-from tfrec_models.layers.mlp import MLP, Perceptron
-from tfrec_models.layers.xla import is_xla_enabled, set_xla_enabled, xla_disabled
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
+from tfrec_models.embeddings.embedding_bag_config import EmbeddingBagConfig
+from tfrec_models.embeddings.embedding_collection import EmbeddingCollection
+from tfrec_models.embeddings.embedding_config import EmbeddingConfig
+from tfrec_models.embeddings.pooling_type import PoolingType
+from tfrec_models.execution import is_xla_enabled, set_xla_enabled, xla_disabled
+from tfrec_models.layers.crossnet import CrossNet
+from tfrec_models.layers.deepfm import DeepFM
+from tfrec_models.layers.factorization_machine import FactorizationMachine
+from tfrec_models.layers.field_factorization_machine import FieldFactorizationMachine
+from tfrec_models.layers.low_rank_crossnet import LowRankCrossNet
+from tfrec_models.layers.low_rank_mixture_crossnet import LowRankMixtureCrossNet
+from tfrec_models.layers.mlp import MLP
+from tfrec_models.layers.perceptron import Perceptron
+from tfrec_models.layers.swish_layer_norm import SwishLayerNorm
+from tfrec_models.layers.vector_crossnet import VectorCrossNet
 
 __all__ = [
     "MLP",
@@ -37,6 +35,5 @@ __all__ = [
     "VectorCrossNet",
     "is_xla_enabled",
     "set_xla_enabled",
-    "forward_only",
     "xla_disabled",
 ]

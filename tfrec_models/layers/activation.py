@@ -1,58 +1,8 @@
-"""Activations that Keras does not have."""
+"""Activations by name, function or "swish_layernorm"."""
 
 import keras
 
-from tfrec_models.layers._arguments import check_sizes
-
-
-@keras.saving.register_keras_serializable("tfrec_models")
-class SwishLayerNorm(keras.layers.Layer):
-    """Swish with a layer normalisation inside the gate.
-
-        y = x * sigmoid(LayerNorm(x))
-
-    Args:
-        input_dims: int or list of int, the trailing dimensions to normalise over.
-        **kwargs: those of `keras.layers.Layer`.
-
-    Input shape:
-        `(..., *input_dims)`.
-
-    Output shape:
-        As the input.
-
-    Raises:
-        ValueError: on dimensions that are not positive.
-
-    Example:
-
-    >>> import keras
-    >>> from tfrec_models.layers import SwishLayerNorm
-    >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
-    TensorShape([20, 100])
-    """
-
-    def __init__(self, input_dims, **kwargs):
-        super().__init__(**kwargs)
-        self.input_dims = [input_dims] if isinstance(input_dims, int) else list(input_dims)
-        check_sizes("input_dims", self.input_dims)
-        axes = list(range(-len(self.input_dims), 0))
-        self.norm = keras.layers.LayerNormalization(
-            axis=axes, epsilon=1e-5, dtype=self.dtype_policy, name="norm"
-        )
-
-    def build(self, input_shape=None):
-        self.norm.build((None, *self.input_dims))
-        self.built = True
-
-    def call(self, inputs):
-        return inputs * keras.ops.sigmoid(self.norm(inputs))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "input_dims": self.input_dims}
+from tfrec_models.layers.swish_layer_norm import SwishLayerNorm
 
 
 def get_activation(activation, width, dtype):
@@ -73,3 +23,12 @@ def get_activation(activation, width, dtype):
         return keras.activations.get(activation)
     except (ValueError, TypeError) as error:
         raise ValueError(f"Unknown activation {activation!r}. {advice}") from error
+
+
+def serialize_activation(activation):
+    """Returns the config of what `get_activation` accepts."""
+    if activation is None or isinstance(activation, str):
+        return activation
+    if isinstance(activation, keras.layers.Layer):
+        return "swish_layernorm"
+    return keras.activations.serialize(activation)

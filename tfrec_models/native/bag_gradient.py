@@ -1,12 +1,13 @@
-"""A table's gradient that need not be written out."""
+"""A lazily materialised sparse gradient."""
 
 import tensorflow as tf
 
+from tfrec_models._compat.tensorflow import LazyIndexedSlices
+from tfrec_models._rows.merged_rows import MergedRows
 from tfrec_models.native.library import kernels
-from tfrec_models.sparse.merged_rows import MergedRows
 
 
-class BagGradient(MergedRows):
+class BagGradient(LazyIndexedSlices, MergedRows):
     """The gradient of a pooled lookup: which bags each touched row is in, and their gradient.
 
     To everybody else it is a sparse gradient with distinct, rising rows. A fused update reads the
@@ -27,26 +28,16 @@ class BagGradient(MergedRows):
         self.places = places
         self.scales = scales
         self.upstream = upstream
-        # In a graph right away: later may be in another graph, and what nobody uses is pruned.
-        self._sums = None if tf.executing_eagerly() else self._sum()
-        super().__init__(None, rows, dense_shape)
-
-    # tf.IndexedSlices reads and sets this attribute.
-    @property
-    def _values(self):
-        if self._sums is None:
-            self._sums = self._sum()
-        return self._sums
-
-    @_values.setter
-    def _values(self, values):
-        pass
+        super().__init__(rows, dense_shape)
+        if not tf.executing_eagerly():
+            # Right away: later may be in another graph, and what nobody uses is pruned.
+            _ = self.values
 
     @property
     def dtype(self):
         return self.upstream.dtype
 
-    def _sum(self):
+    def compute_values(self):
         return kernels().tfrec_sum_rows(
             starts=self.starts, places=self.places, scales=self.scales, upstream=self.upstream
         )

@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from tfrec_models.native._tensorflow_hooks import (
-    could_possibly_record,
+from tfrec_models._compat.tensorflow import (
     in_xla,
     own_task,
     register_read_only_resource_op,
@@ -40,15 +39,6 @@ def serves(variable):
         tell_once("a table is not on a CPU of this process")
         return False
     return is_native_available()
-
-
-def serves_training(variable):
-    """Whether the kernels can look up rows of a variable, and a gradient tape is watching.
-
-    Without a tape nothing is being trained: predictions, and whatever way a user takes to save a
-    function, use TensorFlow's own operations.
-    """
-    return could_possibly_record() and serves(variable)
 
 
 def settle_ids(ids, row_splits, dtype, by_example, num_ids, first_rows, policies):

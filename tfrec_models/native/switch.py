@@ -1,22 +1,29 @@
 """The switch for the native kernels."""
 
 import contextlib
-import os
 
-_enabled = os.environ.get("TFREC_MODELS_NATIVE", "1") != "0"
-
-
-def is_native_enabled():
-    """Returns whether lookups and optimizers may use the native kernels."""
-    return _enabled
+from tfrec_models.execution import Execution, current, set_default
+from tfrec_models.execution.execution import changed
 
 
-def set_native_enabled(enabled):
-    """Switches the native kernels on (the default) or off.
+def is_native_enabled() -> bool:
+    """Returns whether lookups and optimizers called now may use the native kernels.
 
-    Takes effect where a layer or an optimizer is called or traced after it; a `tf.function` that
-    was traced before, such as the train function of a compiled model, keeps what it was traced
-    with. `TFREC_MODELS_NATIVE=0` in the environment starts with them off.
+    Example:
+
+    >>> from tfrec_models import native
+    >>> with native.native_disabled():
+    ...     native.is_native_enabled()
+    False
+    """
+    return current().uses_kernels
+
+
+def set_native_enabled(enabled: bool) -> None:
+    """Switches the native kernels on (the default) or off, for traces to come.
+
+    A `tf.function` that was traced before, such as the train function of a compiled model, keeps
+    what it was traced with. `TFREC_MODELS_NATIVE=0` in the environment starts with them off.
 
     Args:
         enabled: bool.
@@ -27,16 +34,17 @@ def set_native_enabled(enabled):
     >>> native.set_native_enabled(False)
     >>> native.set_native_enabled(True)
     """
-    global _enabled
-    _enabled = bool(enabled)
+    set_default(kernels=enabled)
 
 
-@contextlib.contextmanager
-def native_disabled():
-    """Within it, lookups and optimizers use TensorFlow's own operations."""
-    before = is_native_enabled()
-    set_native_enabled(False)
-    try:
-        yield
-    finally:
-        set_native_enabled(before)
+def native_disabled() -> contextlib.AbstractContextManager[Execution]:
+    """Within it, lookups and optimizers of this thread use TensorFlow's own operations.
+
+    Example:
+
+    >>> from tfrec_models import native
+    >>> with native.native_disabled():
+    ...     native.is_native_enabled()
+    False
+    """
+    return changed(kernels=False)

@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
+from tfrec_models._rows.merged_rows import MergedRows
 from tfrec_models.native.bag_gradient import BagGradient, transpose_bags
 from tfrec_models.native.library import kernels
 from tfrec_models.native.lookup import DTYPES
-from tfrec_models.sparse.merged_rows import MergedRows
 
 
 def update_rows(variable, slots, gradient, rule, settings, learning_rate):

@@ -1,6 +1,5 @@
 """Optimizers that update embedding rows exactly, at a cost that does not grow with the table."""
 
-from tfrec_models.optimizers._inexact import warn_if_inexact
 from tfrec_models.optimizers.adagrad import Adagrad
 from tfrec_models.optimizers.composite_optimizer import CompositeOptimizer
 from tfrec_models.optimizers.ftrl import Ftrl
@@ -8,6 +7,7 @@ from tfrec_models.optimizers.lazy_adam import LazyAdam
 from tfrec_models.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from tfrec_models.optimizers.row_wise_adagrad import RowWiseAdagrad
 from tfrec_models.optimizers.sgd import SGD
+from tfrec_models.optimizers.warn_if_inexact import warn_if_inexact
 
 __all__ = [
     "SGD",

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfrec_models._compat.keras import built_variables, count_step, own_variables
 from tfrec_models.optimizers._checks import check_count, check_state, check_variables
 
 
@@ -167,7 +168,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         if not grads:
             return
         if trainable_variables is None:
-            trainable_variables = self._trainable_variables
+            trainable_variables = built_variables(self)
         variables = list(trainable_variables)
         check_count(self, grads, variables)
         self.build(variables)
@@ -180,7 +181,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         ):
             if any(g is not None for g in part_grads):
                 part.apply(part_grads, part_variables)
-        self._iterations.assign_add(1)
+        count_step(self)
 
     def finalize_variable_values(self, var_list):
         var_list = list(var_list)
@@ -194,13 +195,14 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
 
     def save_own_variables(self, store):
         # Keras saves the parts by itself, as attributes.
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(own_variables(self)):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store):
         values = [store[str(i)] for i in range(len(store.keys()))]
-        check_state(self, self._variables, values)
-        for variable, value in zip(self._variables, values, strict=True):
+        own = own_variables(self)
+        check_state(self, own, values)
+        for variable, value in zip(own, values, strict=True):
             variable.assign(value)
 
     def get_config(self):

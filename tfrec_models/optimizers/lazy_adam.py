@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfrec_models.optimizers._row_optimizer import RowOptimizer
+from tfrec_models.optimizers.row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrec_models.optimizers._row_optimizer import RowOptimizer
+from tfrec_models.optimizers.row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -3,8 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.layers.forward_only import forward_only
-
 
 def accuracy_cost(model, function, batch, inputs):
     """Returns how far an export's outputs are from the model's.
@@ -19,8 +17,7 @@ def accuracy_cost(model, function, batch, inputs):
         dict with the number of examples, and for logits and probabilities the largest and the mean
         absolute difference.
     """
-    with forward_only():
-        logits = tf.cast(model.logits(batch), tf.float32)
+    logits = tf.cast(model.logits(batch, training=False), tf.float32)
     wanted = {"logits": logits, "probabilities": tf.sigmoid(logits)}
     got = function(**{name: tf.constant(array) for name, array in inputs.items()})
     cost = {"examples": int(logits.shape[0])}

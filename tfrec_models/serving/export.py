@@ -5,11 +5,11 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfrec_models.layers.forward_only import forward_only
+from tfrec_models import execution
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.accuracy_cost import accuracy_cost
-from tfrec_models.serving.compact_tables import TABLE_DTYPES, compact_tables
 from tfrec_models.serving.metadata import Metadata
+from tfrec_models.serving.quantization import TABLE_DTYPES, compact_tables
 from tfrec_models.serving.requests import RequestWriter
 from tfrec_models.serving.sample import random_sample
 from tfrec_models.serving.signatures import Signatures
@@ -89,7 +89,8 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
         model.build()
     is_given = sample is not None
     sample = sample if is_given else random_sample(model, padding_value)
-    with forward_only(), compact_tables(model, table_dtype) as tables:
+    rows, tables = compact_tables(model, table_dtype)
+    with execution.using(execution.Execution(portable=True, rows=rows)):
         signatures = Signatures(model, padding_value)
         functions = signatures.trace()
     metadata = Metadata(

@@ -11,7 +11,7 @@ from tfrec_models.serving._protos import predict_pb2
 from tfrec_models.serving.metadata import Metadata
 from tfrec_models.serving.names import DENSE, EXAMPLES, lengths_name, values_name, weights_name
 from tfrec_models.serving.signatures import SIGNATURES
-from tfrec_models.sparse.features import SingleIds, SparseFeatures
+from tfrec_models.sparse.inputs import SingleIds, SparseFeatures
 
 
 class RequestWriter:

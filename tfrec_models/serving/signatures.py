@@ -53,7 +53,9 @@ class Signatures:
 
         def rank(dense, values, lengths, weights=None):
             offsets = offsets_from_lengths(lengths)
-            logits = model.logits(dense, assemble(self.features, values, offsets, weights))
+            logits = model.logits(
+                dense, assemble(self.features, values, offsets, weights), training=False
+            )
             logits = tf.cast(logits, tf.float32)
             return {"logits": logits, "probabilities": tf.sigmoid(logits)}
 

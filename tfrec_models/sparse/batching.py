@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfrec_models._compat.tensorflow import ragged_from_variant, ragged_to_variant
+
 
 class KeyedJaggedTensorBatchEncoder(tf.experimental.ExtensionTypeBatchEncoder):
     """Encodes examples as ragged variants, so that batching joins examples, not keys.
@@ -80,12 +82,12 @@ def _to_variant(ragged, by_example):
     if by_example:
         # An element of the vector must decode like a scalar: it holds a batch of one example.
         ragged = tf.expand_dims(ragged, 1)
-    return ragged._to_variant(batched_input=by_example)
+    return ragged_to_variant(ragged, batched_input=by_example)
 
 
 def _from_variant(variant, dtype, splits_dtype):
     elements = tf.reshape(variant, [-1])
-    ragged = tf.RaggedTensor._from_variant(
+    ragged = ragged_from_variant(
         elements, dtype, output_ragged_rank=3, row_splits_dtype=splits_dtype
     )
     return ragged.values

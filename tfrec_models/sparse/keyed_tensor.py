@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrec_models._keras_hooks import register_tree_node
+from tfrec_models._compat.keras import register_tree_node
 
 
 class KeyedTensor:

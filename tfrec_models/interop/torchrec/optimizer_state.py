@@ -1,11 +1,10 @@
 """Optimizer state of embedding tables to and from TorchRec's fused optimizers."""
 
-import keras
-
-from tfrec_models.interop.torchrec.entry import TableEntry
+from tfrec_models.embeddings.embedding_tables import EmbeddingTables
 from tfrec_models.interop.torchrec.state_dict import write_entries
-from tfrec_models.layers.embedding_tables import EmbeddingTables
-from tfrec_models.optimizers import Adagrad, CompositeOptimizer, RowWiseAdagrad
+from tfrec_models.interop.torchrec.weight_entry import TableEntry
+from tfrec_models.optimizers import Adagrad, RowWiseAdagrad
+from tfrec_models.optimizers.unwrap import table_optimizer
 
 
 def torchrec_optimizer_state(layer, optimizer):
@@ -102,10 +101,7 @@ def _tables_of(layer):
 
 
 def _rule_for_tables(optimizer):
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return _rule_for_tables(optimizer.inner_optimizer)
-    if isinstance(optimizer, CompositeOptimizer):
-        return _rule_for_tables(optimizer.embedding_optimizer)
+    optimizer = table_optimizer(optimizer)
     if not isinstance(optimizer, (Adagrad, RowWiseAdagrad)):
         raise TypeError(
             "TorchRec's counterpart of the tables' optimizer must be EXACT_ADAGRAD or "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfrec_models.interop.torchrec.entries import torchrec_entries
+from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
 
 
 def torchrec_state_dict(layer):

@@ -1,0 +1,1 @@
+"""Private parts of Keras and TensorFlow, each behind an accessor."""

@@ -1,0 +1,1 @@
+"""Rows of tables: sparse gradients by row, variables in pieces."""

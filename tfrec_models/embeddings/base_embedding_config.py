@@ -1,0 +1,95 @@
+"""Fields that every embedding table has."""
+
+import dataclasses
+import numbers
+from collections.abc import Callable
+
+import keras
+
+from tfrec_models.embeddings.id_policy import ID_POLICIES
+
+
+@dataclasses.dataclass(frozen=True)
+class BaseEmbeddingConfig:
+    """What every embedding table has: see `EmbeddingBagConfig` for the fields."""
+
+    num_embeddings: int
+    embedding_dim: int
+    name: str = ""
+    data_type: str | None = None
+    feature_names: tuple[str, ...] = ()
+    weight_init_max: float | None = None
+    weight_init_min: float | None = None
+    init_fn: str | Callable | None = None
+    id_policy: str = "error"
+
+    def __post_init__(self):
+        set_field = object.__setattr__
+        for argument in ("num_embeddings", "embedding_dim"):
+            value = getattr(self, argument)
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+                raise ValueError(
+                    f"{argument} of table {self.name!r} must be a positive integer, received "
+                    f"{value!r}."
+                )
+            # Sizes often come out of NumPy, whose integers JSON does not take.
+            set_field(self, argument, int(value))
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(
+                f"An embedding table needs a name (a non-empty str), received {self.name!r}."
+            )
+        if isinstance(self.feature_names, str) or not all(
+            isinstance(feature, str) for feature in self.feature_names
+        ):
+            raise ValueError(
+                f"feature_names of table {self.name!r} must be a list of str, received "
+                f"{self.feature_names!r}."
+            )
+        features = tuple(self.feature_names) or (self.name,)
+        if len(set(features)) < len(features):
+            raise ValueError(
+                f"feature_names of table {self.name!r} must be distinct, received "
+                f"{list(features)}. A feature is looked up in a table once."
+            )
+        set_field(self, "feature_names", features)
+        if self.data_type not in (None, "float32", "float16", "bfloat16", "float64"):
+            raise ValueError(
+                f"data_type of table {self.name!r} must be None, 'float32', 'float16', 'bfloat16' "
+                f"or 'float64', received {self.data_type!r}."
+            )
+        if self.id_policy not in ID_POLICIES:
+            raise ValueError(
+                f"id_policy of table {self.name!r} must be one of {list(ID_POLICIES)}, received "
+                f"{self.id_policy!r}."
+            )
+        if self.init_fn is not None:
+            set_field(self, "init_fn", keras.initializers.get(self.init_fn))
+        low, high = self.init_range()
+        if low > high:
+            raise ValueError(
+                f"weight_init_min of table {self.name!r} must not exceed weight_init_max, "
+                f"received {low} and {high}."
+            )
+
+    @property
+    def num_rows(self):
+        """Rows the table takes up: `num_embeddings`, and one more under the "oov" policy."""
+        return self.num_embeddings + (self.id_policy == "oov")
+
+    def init_range(self):
+        """Returns the smallest and the largest initial value."""
+        bound = self.num_embeddings**-0.5
+        low = -bound if self.weight_init_min is None else self.weight_init_min
+        high = bound if self.weight_init_max is None else self.weight_init_max
+        return float(low), float(high)
+
+    def get_config(self):
+        config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        config["feature_names"] = list(self.feature_names)
+        if self.init_fn is not None:
+            config["init_fn"] = keras.initializers.serialize(self.init_fn)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

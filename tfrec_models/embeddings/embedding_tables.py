@@ -1,0 +1,161 @@
+"""Embedding tables that share variables: what pooled and unpooled lookups have in common."""
+
+import abc
+
+import keras
+
+from tfrec_models._rows.sharding import filled_by_shard
+from tfrec_models._rows.variables import made_once
+from tfrec_models.embeddings.table_stack import stack_tables
+
+
+class EmbeddingTables(keras.layers.Layer, abc.ABC):
+    """Base of layers that own embedding tables.
+
+    A subclass gives `config_class` and `call`.
+
+    Args:
+        tables: list of `config_class`.
+        **kwargs: those of `keras.layers.Layer`.
+    """
+
+    config_class = None
+
+    def __init__(self, tables, **kwargs):
+        super().__init__(**kwargs)
+        # XLA has no kernel for ragged lookups; Keras asks this before it compiles a whole model.
+        self.supports_jit = False
+        self.tables = list(tables)
+        self._check_tables()
+        self._stacks = stack_tables(self.tables)
+        self._variables = []
+
+    @abc.abstractmethod
+    def call(self, features):
+        """Returns the embeddings of one batch, named by `embedding_names`."""
+
+    @property
+    def sparse_feature_names(self):
+        """The features looked up, table by table: the order of packed input."""
+        return list(dict.fromkeys(name for table in self.tables for name in table.feature_names))
+
+    @property
+    def embedding_names(self):
+        """The names of the output blocks, table by table."""
+        return [name for name, _ in self._blocks()]
+
+    @property
+    def embedding_dims(self):
+        """The number of columns of each output block."""
+        return [table.embedding_dim for _, table in self._blocks()]
+
+    @property
+    def table_variables(self):
+        """The variables that hold the tables, one for each dim, pooling and dtype."""
+        return list(self._variables)
+
+    @property
+    def table_stacks(self):
+        """Where in each of `table_variables` the tables lie."""
+        return list(self._stacks)
+
+    def build(self, input_shape=None):
+        for number, stack in enumerate(self._stacks):
+            shape = (stack.num_rows, stack.embedding_dim)
+            dtype = stack.data_type or self.variable_dtype
+            initializer = stack.initializer()
+            with made_once(), filled_by_shard(initializer, shape, dtype):
+                variable = self.add_weight(
+                    name=f"embedding_table_{number}",
+                    shape=shape,
+                    initializer=initializer,
+                    dtype=dtype,
+                    autocast=False,
+                )
+            self._variables.append(variable)
+        self.built = True
+
+    def read_table(self, name):
+        """Returns the rows of one table, without copying the others.
+
+        Args:
+            name: str, the table's name.
+
+        Returns:
+            Tensor of shape `(num_embeddings, embedding_dim)`; with the "oov" id policy one row
+            more, the last.
+        """
+        variable, stack = self.stack_of(name)
+        return stack.read(variable, name)
+
+    def write_table(self, name, values):
+        """Replaces the rows of one table in place, without copying the others.
+
+        Args:
+            name: str, the table's name.
+            values: tensor or array of the shape that `read_table` returns.
+
+        Raises:
+            ValueError: on an unknown table or another shape.
+        """
+        variable, stack = self.stack_of(name)
+        stack.write(variable, name, values)
+
+    def stack_of(self, name):
+        """Returns the variable a table lies in, and the `TableStack` that says where.
+
+        Raises:
+            ValueError: on an unknown table.
+        """
+        if not self.built:
+            self.build()
+        for stack, variable in zip(self._stacks, self._variables, strict=True):
+            if name in stack.first_rows:
+                return variable, stack
+        raise ValueError(f"No table {name!r}; there are {[table.name for table in self.tables]}.")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "tables": [keras.saving.serialize_keras_object(table) for table in self.tables],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        tables = [keras.saving.deserialize_keras_object(table) for table in config["tables"]]
+        return super().from_config({**config, "tables": tables})
+
+    def _blocks(self):
+        """The (name, table) of each output block, table by table."""
+        features = [name for table in self.tables for name in table.feature_names]
+        return [
+            (f"{name}@{table.name}" if features.count(name) > 1 else name, table)
+            for table in self.tables
+            for name in table.feature_names
+        ]
+
+    def _in_table_order(self, by_stack):
+        """The outputs of all stacks, each a list with one for each column, in table order."""
+        blocks = {
+            (name, table.name): output
+            for stack, outputs in zip(self._stacks, by_stack, strict=True)
+            for (name, table), output in zip(stack.columns, outputs, strict=True)
+        }
+        return [blocks[name, table.name] for table in self.tables for name in table.feature_names]
+
+    def _check_tables(self):
+        for table in self.tables:
+            if not isinstance(table, self.config_class):
+                raise TypeError(
+                    f"tables must be a list of {self.config_class.__name__}, received an item of "
+                    f"type {type(table).__name__}."
+                )
+        if not self.tables:
+            raise ValueError(f"{type(self).__name__} needs at least one table, received none.")
+        names = [table.name for table in self.tables]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"Tables must have distinct names, received {repeated} more than once. To look "
+                "several features up in one table, list them in its feature_names."
+            )

@@ -1,0 +1,160 @@
+"""How the layers of one trace run, as one value."""
+
+import contextlib
+import contextvars
+import dataclasses
+import os
+import threading
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How the layers of one function run.
+
+    Layers read `current()` where they are called: once for a function that is traced, at each call
+    eagerly. A function keeps what it was traced with. No attribute of a layer or model, and no
+    other thread, changes it.
+
+    Args:
+        xla: bool, whether interaction, cross and FM layers are compiled with XLA.
+        kernels: bool, whether training on CPUs may use the native kernels.
+        portable: bool, whether TensorFlow's stock operations alone are used, whatever the other
+            two say: in inference, so that `evaluate`, `predict` and every export give the same
+            numbers to the last bit on any machine.
+        rows: dict from a `TableStack` to the store of rows that its lookups read in place of its
+            variable, as exports with smaller tables do.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> with execution.using(execution.Execution(xla=False)):
+    ...     execution.current().uses_xla
+    False
+    """
+
+    xla: bool = True
+    kernels: bool = True
+    portable: bool = False
+    rows: Mapping[Any, Any] = dataclasses.field(default_factory=lambda: types.MappingProxyType({}))
+
+    @property
+    def uses_xla(self) -> bool:
+        """Whether layers compile their computation with XLA."""
+        return self.xla and not self.portable
+
+    @property
+    def uses_kernels(self) -> bool:
+        """Whether training may use the native kernels."""
+        return self.kernels and not self.portable
+
+    def __str__(self) -> str:
+        if self.portable:
+            return "stock operations"
+        states = {True: "on", False: "off"}
+        return f"XLA {states[self.xla]}, native kernels {states[self.kernels]}"
+
+
+class _Default:
+    """What functions run with where nothing else was chosen; the public switches change it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.value = Execution(kernels=os.environ.get("TFREC_MODELS_NATIVE", "1") != "0")
+
+    def change(self, **changes: bool) -> None:
+        with self._lock:
+            self.value = dataclasses.replace(self.value, **changes)
+
+
+_default = _Default()
+_chosen: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
+    "tfrec_models_execution", default=None
+)
+
+
+def current() -> Execution:
+    """Returns the `Execution` of the caller: the innermost `using`, else the default.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> execution.current().portable
+    False
+    """
+    chosen = _chosen.get()
+    return _default.value if chosen is None else chosen
+
+
+@contextlib.contextmanager
+def using(execution: Execution) -> Iterator[Execution]:
+    """Within it, functions traced or called by this thread run as `execution` says.
+
+    `fit`, `evaluate` and `predict` hand it to the threads of replicas; a step of your own that
+    `strategy.run` calls enters it itself.
+
+    Args:
+        execution: `Execution`.
+
+    Raises:
+        TypeError: if it is none.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> with execution.using(execution.Execution(kernels=False)) as chosen:
+    ...     chosen is execution.current()
+    True
+    """
+    if not isinstance(execution, Execution):
+        raise TypeError(
+            f"execution must be an Execution, received {type(execution).__name__}; make one with "
+            "tfrec_models.execution.Execution(...)."
+        )
+    token = _chosen.set(execution)
+    try:
+        yield execution
+    finally:
+        _chosen.reset(token)
+
+
+@contextlib.contextmanager
+def changed(**changes: Any) -> Iterator[Execution]:
+    """Within it, functions run as before but for some fields of `Execution`."""
+    with using(dataclasses.replace(current(), **changes)) as execution:
+        yield execution
+
+
+def portable() -> contextlib.AbstractContextManager[Execution]:
+    """Within it, layers use TensorFlow's stock operations alone, as in inference and exports.
+
+    Enter it where you trace a function of your own to save it.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> with execution.portable():
+    ...     execution.current().uses_kernels
+    False
+    """
+    return changed(portable=True)
+
+
+def set_default(*, xla: bool | None = None, kernels: bool | None = None) -> None:
+    """Changes what functions traced from now on run with, unless `using` says otherwise.
+
+    Functions that were traced before, such as the train function of a model, keep what they have.
+
+    Args:
+        xla: bool, whether layers are compiled with XLA; None leaves it.
+        kernels: bool, whether training may use the native kernels; None leaves it.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> execution.set_default(xla=True)
+    """
+    changes = {"xla": xla, "kernels": kernels}
+    _default.change(**{name: bool(value) for name, value in changes.items() if value is not None})

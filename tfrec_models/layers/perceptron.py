@@ -1,0 +1,85 @@
+"""Dense layer with an activation."""
+
+import math
+
+import keras
+
+from tfrec_models._checks.arguments import check_positive, check_width
+from tfrec_models.layers.activation import get_activation, serialize_activation
+
+
+@keras.saving.register_keras_serializable("tfrec_models")
+class Perceptron(keras.layers.Layer):
+    """One dense layer with an activation.
+
+        y = activation(x W + b)
+
+    Weight and bias start uniform in ±1/sqrt(in_size), as PyTorch's `Linear` does.
+
+    Args:
+        in_size: int, the number of input columns.
+        out_size: int, the number of output columns.
+        bias: bool, whether to add a bias.
+        activation: a Keras activation, its name, or "swish_layernorm".
+        **kwargs: those of `keras.layers.Layer`.
+
+    Input shape:
+        `(..., in_size)`.
+
+    Output shape:
+        `(..., out_size)`.
+
+    Raises:
+        ValueError: on sizes that are not positive, or an unknown activation.
+
+    Example:
+
+    >>> import keras
+    >>> from tfrec_models.layers import Perceptron
+    >>> Perceptron(in_size=3, out_size=2)(keras.ops.ones((4, 3))).shape
+    TensorShape([4, 2])
+    """
+
+    def __init__(self, in_size, out_size, bias=True, activation="relu", **kwargs):
+        super().__init__(**kwargs)
+        check_positive("in_size", in_size)
+        check_positive("out_size", out_size)
+        self.in_size, self.out_size, self.bias = in_size, out_size, bias
+        self.activation = get_activation(activation, out_size, dtype=self.dtype_policy)
+        self.linear = linear(in_size, out_size, bias, dtype=self.dtype_policy)
+
+    def build(self, input_shape=None):
+        self.linear.build((None, self.in_size))
+        if isinstance(self.activation, keras.layers.Layer):
+            self.activation.build((None, self.out_size))
+        self.built = True
+
+    def call(self, inputs):
+        check_width(self, inputs, self.in_size)
+        return self.activation(self.linear(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.out_size)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "in_size": self.in_size,
+            "out_size": self.out_size,
+            "bias": self.bias,
+            "activation": serialize_activation(self.activation),
+        }
+
+
+def linear(in_size, out_size, bias=True, name="linear", **kwargs):
+    """Returns a `Dense` layer that starts as PyTorch's `Linear` does."""
+    bound = 1 / math.sqrt(in_size)
+    uniform = keras.initializers.RandomUniform(-bound, bound)
+    return keras.layers.Dense(
+        out_size,
+        use_bias=bias,
+        kernel_initializer=uniform,
+        bias_initializer=uniform.clone(),
+        name=name,
+        **kwargs,
+    )
