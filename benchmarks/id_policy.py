@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig  # noqa: E402
-from tfrec_models.embeddings import lookup  # noqa: E402
+from tfrec_models.embeddings import resolve_ids  # noqa: E402
 from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad  # noqa: E402
 
 BATCH, FEATURES, ROWS, DIM = 2048, 26, 100_000, 64
@@ -46,12 +46,12 @@ def make_batch(bag):
 
 def make_step(model, batch, checked):
     """A training step, traced with the check or with ids passed on as they are."""
-    check = lookup.apply_id_policies
+    check = resolve_ids.resolve_in_tables
     if not checked:
-        lookup.apply_id_policies = lambda ids, *_: ids
+        resolve_ids.resolve_in_tables = lambda stack, bags, _: tf.cast(bags.ids, stack.index_dtype)
     step = tf.function(lambda: model.train_step(batch)["loss"])
     step()
-    lookup.apply_id_policies = check
+    resolve_ids.resolve_in_tables = check
     return step
 
 

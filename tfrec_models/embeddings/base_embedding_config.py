@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-from tfrec_models.embeddings.id_policy import ID_POLICIES
+from tfrec_models.embeddings.id_policy import ID_POLICIES, POLICIES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ class BaseEmbeddingConfig:
     @property
     def num_rows(self):
         """Rows the table takes up: `num_embeddings`, and one more under the "oov" policy."""
-        return self.num_embeddings + (self.id_policy == "oov")
+        return self.num_embeddings + POLICIES[self.id_policy].extra_rows
 
     def init_range(self):
         """Returns the smallest and the largest initial value."""

@@ -94,7 +94,7 @@ class EmbeddingBagCollection(EmbeddingTables):
                     variable.value,
                     stack,
                     features.select(stack.feature_names),
-                    training=bool(training),
+                    training=training,
                 ),
                 self.compute_dtype,
             )

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrec_models.embeddings.embedding_config import EmbeddingConfig
 from tfrec_models.embeddings.embedding_tables import EmbeddingTables
-from tfrec_models.embeddings.lookup import unpooled_lookup
+from tfrec_models.embeddings.unpooled_lookup import unpooled_lookup
 from tfrec_models.sparse.inputs import SparseFeatures
 from tfrec_models.sparse.jagged_tensor import JaggedTensor
 

@@ -1,95 +1,86 @@
 """What an id outside its table means, the same on every path.
 
 TensorFlow by itself raises on CPU, returns zeros on GPU, clamps under XLA and wraps negative ids,
-so ids are settled here, before any lookup sees them.
+so ids are resolved here, before any lookup reads a row.
 """
+
+import abc
 
 import tensorflow as tf
 
-ID_POLICIES = ("error", "clip", "hash", "oov", "drop")
-
 DROPPED = -1
-"""The row of an id that is to be left out of its bag."""
+"""The row of an id that is left out of its bag."""
 
 
-def apply_id_policies(ids, rows, columns, tables, locate):
-    """Returns ids that lie in their tables, or are `DROPPED`.
+class IdPolicy(abc.ABC):
+    """What a table does with ids outside `[0, num_embeddings)`.
 
-    Args:
-        ids: int tensor of any shape.
-        rows: function from a list with a number for each column to a tensor, of the dtype of
-            `ids`, that broadcasts to `ids`: each id's own number.
-        columns: list of str, the feature of each column.
-        tables: list of `EmbeddingBagConfig`, the table of each column.
-        locate: function from a position in the flattened `ids` to its example and its column,
-            used for the message alone.
-
-    Raises:
-        tf.errors.InvalidArgumentError: on an id outside a table with the "error" policy.
+    A new policy is a subclass, with its instance in `ID_POLICIES`.
     """
-    limits = rows([table.num_embeddings for table in tables])
-    inside = (ids >= 0) & (ids < limits)
-    policies = [table.id_policy for table in tables]
-    settled = ids
-    for policy in sorted(set(policies)):
-        if policy == "error":
-            continue
-        moved = _MOVES[policy](ids, limits, inside)
-        if len(set(policies)) > 1:
-            mine = tf.cast(rows([int(other == policy) for other in policies]), tf.bool)
-            moved = tf.where(mine, moved, settled)
-        settled = moved
-    if "error" not in policies:
-        return settled
-    fine = inside
-    if len(set(policies)) > 1:
-        fine |= tf.cast(rows([int(policy != "error") for policy in policies]), tf.bool)
-    return _refuse_unless(fine, ids, settled, columns, tables, locate)
+
+    name: str
+    # Rows that the table has behind those of its ids.
+    extra_rows = 0
+
+    @abc.abstractmethod
+    def resolve(self, ids, limits, inside):
+        """Returns a row of the table, or `DROPPED`, for each id.
+
+        Args:
+            ids: int tensor.
+            limits: int tensor that broadcasts to `ids`, the number of ids of each one's table.
+            inside: bool tensor, whether each id is a row.
+        """
 
 
-_MOVES = {
-    "clip": lambda ids, limits, inside: tf.clip_by_value(ids, tf.zeros_like(limits), limits - 1),
-    "hash": lambda ids, limits, inside: tf.math.floormod(ids, limits),
-    "oov": lambda ids, limits, inside: tf.where(inside, ids, limits),
-    "drop": lambda ids, limits, inside: tf.where(inside, ids, tf.cast(DROPPED, ids.dtype)),
+class ErrorPolicy(IdPolicy):
+    """Refuses the batch; `resolve_rows` raises before the rows are read."""
+
+    name = "error"
+
+    def resolve(self, ids, limits, inside):
+        return ids
+
+
+class ClipPolicy(IdPolicy):
+    """The nearest row."""
+
+    name = "clip"
+
+    def resolve(self, ids, limits, inside):
+        return tf.clip_by_value(ids, tf.zeros_like(limits), limits - 1)
+
+
+class HashPolicy(IdPolicy):
+    """Row `id mod num_embeddings`."""
+
+    name = "hash"
+
+    def resolve(self, ids, limits, inside):
+        return tf.math.floormod(ids, limits)
+
+
+class OovPolicy(IdPolicy):
+    """One more row, kept for these ids."""
+
+    name = "oov"
+    extra_rows = 1
+
+    def resolve(self, ids, limits, inside):
+        return tf.where(inside, ids, limits)
+
+
+class DropPolicy(IdPolicy):
+    """As if the id were not in its bag."""
+
+    name = "drop"
+
+    def resolve(self, ids, limits, inside):
+        return tf.where(inside, ids, tf.cast(DROPPED, ids.dtype))
+
+
+POLICIES = {
+    policy.name: policy
+    for policy in (ErrorPolicy(), ClipPolicy(), HashPolicy(), OovPolicy(), DropPolicy())
 }
-
-
-def _refuse_unless(fine, ids, settled, columns, tables, locate):
-    """Passes `settled` on where every id is fine.
-
-    XLA, which drops assertions in silence, cannot compile the branch's string operations: a lookup
-    with the "error" policy inside jit_compile=True fails loudly instead of clamping.
-    """
-
-    def refuse():
-        position = tf.argmax(tf.reshape(~fine, [-1]), output_type=tf.int64)
-        return refuse_id(position, ids, settled, columns, tables, locate)
-
-    return tf.cond(tf.reduce_all(fine), lambda: settled, refuse)
-
-
-def refuse_id(position, ids, settled, columns, tables, locate):
-    """Raises for the id at one position; for the branch that fails, where the message is made.
-
-    Args:
-        position: int64 tensor, in the flattened `ids`.
-        settled: what the other branch returns.
-        ids, columns, tables, locate: as in `apply_id_policies`.
-    """
-    example, column = locate(position)
-    message = tf.strings.format(
-        "Feature {}: id {} in example {} is outside table {}, whose ids run from 0 to {}. "
-        "Correct the data, or give the table an id_policy ('clip', 'hash', 'oov' or 'drop').",
-        [
-            tf.gather(tf.constant(columns), column),
-            tf.reshape(ids, [-1])[position],
-            example,
-            tf.gather(tf.constant([table.name for table in tables]), column),
-            tf.gather(
-                tf.constant([table.num_embeddings - 1 for table in tables], tf.int64), column
-            ),
-        ],
-    )
-    with tf.control_dependencies([tf.debugging.Assert(False, [message], summarize=1)]):
-        return tf.identity(settled)
+ID_POLICIES = tuple(POLICIES)

@@ -1,10 +1,10 @@
-"""How a lookup gets at the rows of a table: as they lie in a variable, or decoded on the way."""
+"""Stores of rows that a lookup reads: a variable, or rows decoded when they are read."""
 
 import abc
 
 import tensorflow as tf
 
-from tfrec_models._rows.sharding import gather_rows, shards
+from tfrec_models._rows.sharding import gather_rows
 
 
 class VariableRows:
@@ -16,15 +16,10 @@ class VariableRows:
 
     def __init__(self, variable):
         self.variable = variable
-        self.dtype = variable.dtype
 
     def read_rows(self, rows):
         """Returns one row for each of `rows`."""
         return gather_rows(self.variable, rows)
-
-    def rows_to_pool(self, rows):
-        """Returns a table, and where in it `rows` lie."""
-        return shards(self.variable), rows
 
 
 class DecodedRows(abc.ABC):
@@ -40,12 +35,3 @@ class DecodedRows(abc.ABC):
     @abc.abstractmethod
     def read_rows(self, rows):
         """Returns one decoded row for each of `rows`, a tensor of any shape."""
-
-    def rows_to_pool(self, rows):
-        """Returns a table, and where in it `rows` lie; negative numbers stay as they are.
-
-        Only the rows in use are decoded, each once. Row 0 stays row 0: it is read for empty bags.
-        """
-        used, position = tf.unique(tf.concat([[0], tf.maximum(rows, 0)], 0))
-        position = tf.cast(position[1:], rows.dtype)
-        return self.read_rows(used), tf.where(rows < 0, rows, position)

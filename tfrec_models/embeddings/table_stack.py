@@ -49,6 +49,11 @@ class TableStack:
         """The first row of each output column's table."""
         return [self.first_rows[table.name] for table in self.column_tables]
 
+    @property
+    def drops_ids(self):
+        """Whether a table leaves ids out of their bags."""
+        return any(table.id_policy == "drop" for table in self.tables)
+
     def rows_of(self, name):
         """Returns the first row of a table and its number of rows."""
         table = next(table for table in self.tables if table.name == name)

@@ -11,7 +11,7 @@ from tfrec_models.serving._protos import predict_pb2
 from tfrec_models.serving.metadata import Metadata
 from tfrec_models.serving.names import DENSE, EXAMPLES, lengths_name, values_name, weights_name
 from tfrec_models.serving.signatures import SIGNATURES
-from tfrec_models.sparse.inputs import SingleIds, SparseFeatures
+from tfrec_models.sparse.inputs import SparseFeatures
 
 
 class RequestWriter:
@@ -178,7 +178,7 @@ class RequestWriter:
 
 def _ragged(bags):
     """Ragged int64 ids and float32 weights, or None, of the bags of one feature."""
-    if isinstance(bags, SingleIds):
+    if bags.is_single:
         lengths = tf.ones(tf.shape(bags.ids)[:1], tf.int64)
         row_splits = tf.concat([[0], tf.cumsum(lengths)], 0)
     else:

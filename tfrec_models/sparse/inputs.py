@@ -1,48 +1,16 @@
-"""One view on every form sparse features come in: a dict, a packed tensor or a KeyedJaggedTensor.
+"""Normalises every form of sparse input: a dict, a packed tensor or a KeyedJaggedTensor."""
 
-A model asks for some features by name and gets either a matrix of ids, one to a bag, or flat ids
-with the row splits of their bags.
-"""
-
-import dataclasses
 from collections.abc import Mapping
 
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
+from tfrec_models.sparse.bag_batch import BagBatch
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 
 
-@dataclasses.dataclass
-class SingleIds:
-    """Bags of exactly one id: `ids` (B, C), `weights` (B, C) or None."""
-
-    ids: tf.Tensor
-    weights: tf.Tensor | None
-
-
-@dataclasses.dataclass
-class Bags:
-    """Bags of any length: `ids` and `weights` flat, `row_splits` of B x C bags.
-
-    `by_example` tells their order: example by example, or feature by feature.
-    """
-
-    ids: tf.Tensor
-    weights: tf.Tensor | None
-    row_splits: tf.Tensor
-    by_example: bool
-
-    # Ragged tensors that come out of a tf.data or tf.distribute iterator may have forgotten the
-    # rank of their parts.
-    def __post_init__(self):
-        self.ids, self.row_splits = tf.reshape(self.ids, [-1]), tf.reshape(self.row_splits, [-1])
-        if self.weights is not None:
-            self.weights = tf.reshape(self.weights, [-1])
-
-
 class SparseFeatures:
-    """Sparse features of one batch, in whichever form they came.
+    """Sparse features of one batch, of any form of input.
 
     Args:
         features: dict from name to `tf.RaggedTensor` (B, None) or id tensor (B,) or (B, L); or
@@ -73,7 +41,7 @@ class SparseFeatures:
         return self._form.batch_size()
 
     def select(self, names):
-        """Returns the bags of the named features, as `SingleIds` or `Bags`."""
+        """Returns the `BagBatch` of the named features."""
         return self._form.select(names)
 
 
@@ -99,16 +67,17 @@ class _FromDict:
             weights = None
             if parts[0][1] is not None:
                 weights = tf.stack([tf.reshape(weights, [-1]) for _, weights in parts], axis=1)
-            return SingleIds(ids, weights)
+            return BagBatch.of_one_id(ids, weights)
         bags = [_as_bags(ids) for ids, _ in parts]
         weights = None
         if parts[0][1] is not None:
             weights = tf.concat([_as_bags(weights).values for _, weights in parts], 0)
         lengths = tf.concat([tf.cast(bag.row_lengths(), tf.int64) for bag in bags], 0)
-        return Bags(
+        return BagBatch.of_splits(
             tf.concat([tf.cast(bag.values, dtype) for bag in bags], 0),
             weights,
             tf.concat([tf.zeros([1], tf.int64), tf.cumsum(lengths)], 0),
+            len(names),
             by_example=False,
         )
 
@@ -143,7 +112,7 @@ class _FromPacked:
         columns = [self.names.index(name) for name in names]
         everything = columns == list(range(len(self.names)))
         if not isinstance(self.ids, tf.RaggedTensor) and self.ids.shape.rank == 2:
-            return SingleIds(
+            return BagBatch.of_one_id(
                 self.ids if everything else tf.gather(self.ids, columns, axis=1),
                 self.weights
                 if everything or self.weights is None
@@ -157,10 +126,11 @@ class _FromPacked:
             order = tf.reshape(starts[:, tf.newaxis] + tf.constant(columns, tf.int64), [-1])
             bags = tf.gather(bags, order)
             weights = None if weights is None else tf.gather(weights, order)
-        return Bags(
+        return BagBatch.of_splits(
             bags.values,
             None if weights is None else weights.values,
             bags.row_splits,
+            len(names),
             by_example=True,
         )
 
@@ -200,7 +170,9 @@ class _FromKeyedJaggedTensor:
         if names != kjt.keys():
             kjt = kjt.permute([kjt.feature_names.index(name) for name in names])
         weights = kjt.weights() if self.is_weighted else None
-        return Bags(kjt.values(), weights, kjt.offsets(), by_example=False)
+        return BagBatch.of_splits(
+            kjt.values(), weights, kjt.offsets(), len(names), by_example=False
+        )
 
 
 def _check_names(features, names):

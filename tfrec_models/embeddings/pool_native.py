@@ -1,0 +1,44 @@
+"""Lookup and pooling of bags by the native kernels, for training on CPUs."""
+
+import tensorflow as tf
+
+from tfrec_models.embeddings.id_policy import ID_POLICIES
+from tfrec_models.embeddings.pooling_type import PoolingType
+from tfrec_models.embeddings.resolve_ids import refuse_id
+from tfrec_models.native.lookup import pool_rows, settle_ids
+
+
+def pool_native(store, stack, bags):
+    """Resolves ids in one pass, and reads and pools rows in another.
+
+    Args:
+        store: `VariableRows` of a variable that the kernels serve.
+        stack: `TableStack`.
+        bags: `BagBatch` of any lengths.
+
+    Returns:
+        Tensor of shape `(B, C, embedding_dim)` in the dtype of the rows.
+    """
+    tables = stack.column_tables
+    row_splits = tf.cast(bags.row_splits, tf.int64)
+    rows, refused = settle_ids(
+        bags.ids,
+        row_splits,
+        stack.index_dtype,
+        by_example=bags.by_example,
+        num_ids=[table.num_embeddings for table in tables],
+        first_rows=stack.column_first_rows,
+        policies=[ID_POLICIES.index(table.id_policy) for table in tables],
+    )
+    if any(table.id_policy == "error" for table in tables):
+        rows = tf.cond(refused < 0, lambda: rows, lambda: refuse_id(stack, bags, refused, rows))
+    # The kernel writes each bag's vector where `arrange` would put it.
+    pooled = pool_rows(
+        store.variable,
+        rows,
+        row_splits,
+        bags.weights,
+        mean=stack.pooling is PoolingType.MEAN,
+        num_features=1 if bags.by_example else bags.num_columns,
+    )
+    return tf.reshape(pooled, [-1, bags.num_columns, stack.embedding_dim])
