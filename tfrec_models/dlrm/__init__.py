@@ -9,6 +9,7 @@ from tfrec_models.dlrm.dlrm import DLRM
 from tfrec_models.dlrm.dlrm_dcn import DLRM_DCN
 from tfrec_models.dlrm.dlrm_projection import DLRM_Projection
 from tfrec_models.dlrm.dlrm_train import DLRMTrain
+from tfrec_models.dlrm.interaction import Interaction
 from tfrec_models.dlrm.interaction_arch import InteractionArch, choose
 from tfrec_models.dlrm.interaction_dcn_arch import InteractionDCNArch
 from tfrec_models.dlrm.interaction_projection_arch import InteractionProjectionArch
@@ -21,6 +22,7 @@ __all__ = [
     "DLRMTrain",
     "DLRM_Projection",
     "DenseArch",
+    "Interaction",
     "InteractionArch",
     "InteractionDCNArch",
     "InteractionProjectionArch",

@@ -30,10 +30,7 @@ class DLRM(RankingModel):
         dense_in_features: int, the number of dense features.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
-        inter_arch: a layer to use in place of `InteractionArch`: called with dense `(batch, D)`
-            and sparse `(batch, F, D)`, it gives `(batch, n)` and tells n by
-            `compute_output_shape(dense_features_shape, sparse_features_shape)`; its `build`
-            takes the same two shapes.
+        inter_arch: a layer of the form `Interaction`, in place of `InteractionArch`.
         **kwargs: those of `keras.Model`.
 
     Input shape:
@@ -44,6 +41,7 @@ class DLRM(RankingModel):
         `(batch, over_arch_layer_sizes[-1])`, logits.
 
     Raises:
+        TypeError: on an inter_arch that is no layer.
         ValueError: on tables of unequal dims, a dense arch that does not end in D, an over arch
             of one layer; at a call on inputs that do not fit.
 
@@ -101,6 +99,12 @@ class DLRM(RankingModel):
             )
         if inter_arch is None:
             inter_arch = InteractionArch(num_features, dtype=policy, name="inter_arch")
+        if not isinstance(inter_arch, keras.layers.Layer):
+            raise TypeError(
+                "inter_arch must be a Keras layer with build, call and compute_output_shape of "
+                f"dense and sparse features, received {type(inter_arch).__name__}; see "
+                "tfrec_models.dlrm.Interaction."
+            )
         self.inter_arch = inter_arch
         over_in_features = inter_arch.compute_output_shape((None, dim), (None, num_features, dim))
         self.over_arch = OverArch(
@@ -140,5 +144,9 @@ class DLRM(RankingModel):
             "dense_in_features": self.dense_in_features,
             "dense_arch_layer_sizes": self.dense_arch.model.layer_sizes,
             "over_arch_layer_sizes": self.over_arch.layer_sizes,
-            "inter_arch": keras.saving.serialize_keras_object(self.inter_arch),
+            **self.interaction_config(),
         }
+
+    def interaction_config(self):
+        """The constructor's arguments that say what the interaction is; a variant has its own."""
+        return {"inter_arch": keras.saving.serialize_keras_object(self.inter_arch)}

@@ -96,12 +96,9 @@ class DLRM_DCN(DLRM):  # noqa: N801, the name is TorchRec's
             **kwargs,
         )
 
-    def get_config(self):
-        config = super().get_config()
-        del config["inter_arch"]
+    def interaction_config(self):
         crossnet = self.inter_arch.crossnet
         return {
-            **config,
             "dcn_num_layers": crossnet.num_layers,
             "dcn_low_rank_dim": crossnet.low_rank,
         }

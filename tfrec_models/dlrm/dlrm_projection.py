@@ -102,12 +102,9 @@ class DLRM_Projection(DLRM):  # noqa: N801, the name is TorchRec's
             **kwargs,
         )
 
-    def get_config(self):
-        config = super().get_config()
-        del config["inter_arch"]
+    def interaction_config(self):
         arch = self.inter_arch
         return {
-            **config,
             "interaction_branch1_layer_sizes": arch.interaction_branch1.model.layer_sizes,
             "interaction_branch2_layer_sizes": arch.interaction_branch2.model.layer_sizes,
         }

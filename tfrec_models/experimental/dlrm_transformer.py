@@ -99,12 +99,9 @@ class DLRM_Transformer(DLRM):  # noqa: N801, the name is TorchRec's
             **kwargs,
         )
 
-    def get_config(self):
-        config = super().get_config()
-        del config["inter_arch"]
+    def interaction_config(self):
         arch = self.inter_arch
         return {
-            **config,
             "nhead": arch.nhead,
             "ntransformer_layers": arch.ntransformer_layers,
             "attend_over": arch.attend_over,

@@ -1,0 +1,190 @@
+"""How a function runs belongs to its trace: threads that trace at once do not disturb each other.
+
+One thread is held in the middle of its trace, inside the interaction, until the other's call is
+done. `TFREC_OVERLAPS=20` repeats every overlap.
+"""
+
+import os
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, execution
+from tfrec_models.dlrm import InteractionArch
+from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad
+from tfrec_models.serving import export
+
+CALLS = ("fit", "evaluate", "predict", "export", "export_int8")
+OVERLAPS = int(os.environ.get("TFREC_OVERLAPS", "1"))
+WAIT_SECONDS = 60
+# The last batch is a partial one.
+EXAMPLES, BATCH = 10, 4
+
+
+class Meeting:
+    """Holds the first thread that asks inside its trace until the other thread is done."""
+
+    def __init__(self):
+        self.seen = []
+        self.inside = threading.Event()
+        self.other_is_done = threading.Event()
+        self.held = None
+
+    def trace(self, tensor):
+        """Called where the interaction is traced or called."""
+        name = threading.current_thread().name
+        graph = getattr(tensor, "graph", None)
+        ops = set() if graph is None else {op.type for op in graph.get_operations()}
+        self.seen.append((name, execution.current(), "TfrecPooledLookup" in ops))
+        if name == self.held and not self.inside.is_set():
+            self.inside.set()
+            self.other_is_done.wait(WAIT_SECONDS)
+
+
+class MeetingPoint(InteractionArch):
+    """A dot interaction that tells a `Meeting` when it is traced."""
+
+    meeting = None
+
+    def call(self, dense_features, sparse_features):
+        if self.meeting is not None:
+            self.meeting.trace(sparse_features)
+        return super().call(dense_features, sparse_features)
+
+
+def make_model():
+    keras.utils.set_random_seed(3)
+    tables = [EmbeddingBagConfig(20, 16, f"t{i}", feature_names=[f"f{i}"]) for i in range(2)]
+    model = DLRM(EmbeddingBagCollection(tables), 3, [16], [8, 1], inter_arch=MeetingPoint(2))
+    model.compile(
+        CompositeOptimizer(RowWiseAdagrad(0.1), keras.optimizers.SGD(0.1)),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+    )
+    model.build()
+    return model
+
+
+def dataset(form):
+    rng = np.random.default_rng(0)
+    bags = tf.RaggedTensor.from_row_lengths(
+        rng.integers(0, 20, 3 * EXAMPLES * 2), np.full(EXAMPLES * 2, 3)
+    )
+    packed = tf.RaggedTensor.from_uniform_row_length(bags, 2)
+    sparse = packed if form == "packed" else {f"f{i}": packed[:, i] for i in range(2)}
+    dense = tf.constant(rng.normal(size=(EXAMPLES, 3)), tf.float32)
+    labels = tf.constant(rng.integers(0, 2, (EXAMPLES, 1)), tf.float32)
+    features = {"dense_features": dense, "sparse_features": sparse}
+    return tf.data.Dataset.from_tensor_slices((features, labels)).batch(BATCH)
+
+
+def run(model, call, form, directory):
+    """Makes one call and returns numbers that say what it did."""
+    if call == "fit":
+        model.fit(dataset(form), epochs=2, verbose=0)
+        return [w.numpy() for w in model.trainable_variables]
+    if call == "evaluate":
+        return [np.array(model.evaluate(dataset(form), verbose=0))]
+    if call == "predict":
+        return [model.predict(dataset(form), verbose=0)]
+    path = export(model, directory, table_dtype="int8" if call == "export_int8" else None)
+    loaded = tf.saved_model.load(path)
+    ids = np.array([1, 2, 19, 0])
+    outputs = loaded.signatures["serving_default"](
+        dense_features=tf.ones((2, 3)),
+        **{f"f{i}_values": tf.constant(ids) for i in range(2)},
+        **{f"f{i}_lengths": tf.constant([3, 1], tf.int64) for i in range(2)},
+    )
+    return [outputs["logits"].numpy()]
+
+
+def start(name, function):
+    result = []
+
+    def target():
+        try:
+            result.append(function())
+        except BaseException as error:  # noqa: BLE001, shown by the thread that joins
+            result.append(error)
+
+    thread = threading.Thread(target=target, name=name)
+    thread.start()
+    return thread, result
+
+
+def overlap(first, second, models, tmp_path):
+    """Runs `second` while `first` is in the middle of its trace; returns results and traces."""
+    meeting = Meeting()
+    meeting.held = "first"
+    for model in models:
+        model.inter_arch.meeting = meeting
+    held, held_result = start("first", lambda: run(models[0], first, "packed", tmp_path / "a"))
+    assert meeting.inside.wait(WAIT_SECONDS)
+    other, result = start("second", lambda: run(models[-1], second, "packed", tmp_path / "b"))
+    other.join(WAIT_SECONDS)
+    overlapped = not other.is_alive()
+    meeting.other_is_done.set()
+    for thread in (held, other):
+        thread.join()
+    for part in (held_result, result):
+        if isinstance(part[0], BaseException):
+            raise part[0]
+    return held_result[0], result[0], meeting.seen, overlapped
+
+
+def check(found, wanted):
+    for part, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(part, other, rtol=1e-6, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What each call gives by itself: after none or one `fit`, and for both forms of bags."""
+    results = {}
+    for call in CALLS:
+        for form in ("packed", "dict"):
+            model = make_model()
+            path = tmp_path_factory.mktemp("alone")
+            results[call, form, "new"] = run(model, call, form, path / "1")
+            trained = make_model()
+            trained.fit(dataset("packed"), epochs=2, verbose=0)
+            results[call, form, "trained"] = run(trained, call, form, path / "2")
+    return results
+
+
+@pytest.mark.parametrize("second", CALLS)
+@pytest.mark.parametrize("first", CALLS)
+@pytest.mark.parametrize("models", ["one", "two"])
+def test_overlapping_traces(alone, kernels, models, first, second, tmp_path):
+    """Each of two overlapping calls, and each call after them, equals the same call alone."""
+    if models == "two" and CALLS.index(first) < CALLS.index(second):
+        pytest.skip("two models: the pair is tested the other way round")
+    if models == "one" and first == second == "fit":
+        pytest.skip("two fits of one model train it twice, in any order")
+    for number in range(OVERLAPS):
+        chosen = [make_model()] if models == "one" else [make_model(), make_model()]
+        held, other, seen, overlapped = overlap(first, second, chosen, tmp_path / str(number))
+        assert overlapped, "the second call waited for the first trace"
+        # Where both train or read one model, the second ran whole before the first took a step.
+        second_trained = models == "one" and second == "fit"
+        # Keras keeps one running loss for all calls of a model, which overlapping calls share.
+        shares_loss = models == "one" and {first, second} <= {"fit", "evaluate"}
+        if not (shares_loss and first == "evaluate"):
+            check(held, alone[first, "packed", "trained" if second_trained else "new"])
+        if not (shares_loss and second == "evaluate"):
+            check(other, alone[second, "packed", "new"])
+        for thread, how, kernels_used in seen:
+            trains = {"first": first, "second": second}[thread] == "fit"
+            assert (how.uses_xla, how.uses_kernels) == (trains, trains), (thread, how)
+            assert kernels_used == trains
+        assert execution.current() == execution.Execution()
+        for model, call in zip((chosen[0], chosen[-1]), (first, second), strict=True):
+            trained = "fit" in ((first, second) if models == "one" else (call,))
+            state = "trained" if trained else "new"
+            check(run(model, "predict", "dict", tmp_path), alone["predict", "dict", state])
+            check(
+                run(model, "export_int8", "dict", tmp_path / f"{number}c"),
+                alone["export_int8", "dict", state],
+            )
