@@ -56,6 +56,7 @@ def torchrec_case():
 
 
 def test_column_names_are_torchrecs():
+    """The label, 13 numbers and 26 categories, under TorchRec's names."""
     assert DEFAULT_LABEL_NAME == "label"
     assert (DEFAULT_INT_NAMES[0], DEFAULT_INT_NAMES[-1], len(DEFAULT_INT_NAMES)) == (
         "int_0",
