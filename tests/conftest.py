@@ -1,6 +1,7 @@
-"""Two logical CPU devices for every test, so that strategies are always tested."""
+"""Two logical CPU devices for every test, so that strategies are always tested; shared fixtures."""
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -8,12 +9,20 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tests.support import oracle  # noqa: E402
+from tests.support.recordings_plugin import RecordingsPlugin  # noqa: E402
 from tfrec_models import native  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
 )
+
+
+def pytest_configure(config):
+    """A whole run fails where a recorded case was compared by no test."""
+    root = pathlib.Path(__file__).parent
+    config.pluginmanager.register(RecordingsPlugin(root, oracle.COMPARED, oracle.not_compared))
 
 
 @pytest.fixture(scope="session")

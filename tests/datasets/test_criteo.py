@@ -1,11 +1,11 @@
 import gzip
-import json
 import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import oracle
 from tfrec_models.datasets import (
     DEFAULT_CAT_NAMES,
     DEFAULT_COLUMN_NAMES,
@@ -15,7 +15,6 @@ from tfrec_models.datasets import (
     criteo_tsv,
 )
 
-CASES = pathlib.Path(__file__).parents[1] / "oracle" / "cases"
 WHOLE = 2**32  # More than any 8-digit hexadecimal id: leaves ids as they are.
 
 
@@ -53,12 +52,11 @@ def read_all(dataset):
 
 @pytest.fixture(scope="module")
 def torchrec_case():
-    index = json.loads((CASES / "index.json").read_text())
-    [case] = [c for c in index["cases"] if c["id"] == "criteo_tsv_to_npys"]
-    return case["tsv"], np.load(CASES / case["file"])
+    return oracle.index()["criteo_tsv_to_npys"]["tsv"], oracle.arrays("criteo_tsv_to_npys")
 
 
 def test_column_names_are_torchrecs():
+    """The label, 13 numbers and 26 categories, under TorchRec's names."""
     assert DEFAULT_LABEL_NAME == "label"
     assert (DEFAULT_INT_NAMES[0], DEFAULT_INT_NAMES[-1], len(DEFAULT_INT_NAMES)) == (
         "int_0",
@@ -79,23 +77,22 @@ def test_equals_torchrecs_tsv_to_npys(tmp_path, torchrec_case):
     path = write(tmp_path / "day_0.tsv", lines)
     dense, sparse, labels = read_all(criteo_tsv(path, 3, WHOLE, dense_min=criteo_dense_min(path)))
     assert (dense.dtype, sparse.dtype, labels.dtype) == (np.float32, np.int64, np.float32)
-    np.testing.assert_allclose(dense, expected["out/dense"], rtol=1e-6)
-    np.testing.assert_array_equal(sparse, expected["out/sparse"])
-    np.testing.assert_array_equal(labels, expected["out/labels"][:, 0])
+    expected.compare("out/dense", dense, rtol=1e-6, atol=0)
+    expected.compare("out/sparse", sparse, rtol=0, atol=0)
+    expected.compare("out/labels", labels[:, None], rtol=0, atol=0)
 
 
 def test_hashing_equals_torchrecs(tmp_path):
     """Ids modulo each table's rows are TorchRec's `hashes`, on the ids of its recorded batches."""
-    index = json.loads((CASES / "index.json").read_text())
-    [case] = [c for c in index["cases"] if c["id"] == "criteo_in_memory_batches"]
-    arrays = np.load(CASES / case["file"])
-    ids = arrays["in/s0"]
+    name = "criteo_in_memory_batches"
+    case, recorded = oracle.index()[name], oracle.arrays(name)
+    ids = recorded["in/s0"]
     path = write(tmp_path / "a", [line(cats=[format(i, "08x") for i in row]) for row in ids])
     _, sparse, _ = read_all(criteo_tsv(path, 2, case["ctor"]["hashes"]))
     # TorchRec deals batches of 2 to 2 ranks in turn and lays the ids out feature by feature.
     for batch, name in enumerate(("rank0_drop0/0", "rank1_drop0/0", "rank0_drop0/1")):
-        values = arrays[f"out/{name}/values"].reshape(26, 2).T
-        np.testing.assert_array_equal(sparse[2 * batch : 2 * batch + 2], values)
+        values = sparse[2 * batch : 2 * batch + 2].T.reshape(-1)
+        recorded.compare(f"out/{name}/values", values, rtol=0, atol=0)
 
 
 def test_hexadecimal_forms(tmp_path):

@@ -6,20 +6,19 @@ import pytest
 import tensorflow as tf
 
 from tests.check_layer import Holder, check_layer, make_like
-from tests.dlrm.test_dlrm_layer_checks import collection, model_inputs
-from tests.dlrm.test_dlrm_variants import unequal_dims
-from tests.layers.test_layer_checks import bags, dense
+from tests.support.data import bags, dense, model_inputs
+from tests.support.models import feature_in_two_tables, unequal_dims
 from tfrec_models import DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, KeyedTensor, deepfm
 
 
 def make_simple():
     """TorchRec's, with a feature in two tables (which TorchRec's cannot)."""
-    return deepfm.SimpleDeepFMNN(5, collection(), 6, 3)
+    return deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 6, 3)
 
 
 def make_ranker():
     """The paper's."""
-    return deepfm.DeepFMRanker(collection(), 5, [6, 3])
+    return deepfm.DeepFMRanker(feature_in_two_tables(), 5, [6, 3])
 
 
 @pytest.mark.parametrize("form", ["ragged", "all_empty"])
@@ -36,7 +35,10 @@ def test_dense_arch(tmp_path):
 def test_sparse_arch(tmp_path):
     """A KeyedTensor of all embeddings."""
     check_layer(
-        lambda: deepfm.SparseArch(collection()), bags("ragged"), lambda size: (size, 12), tmp_path
+        lambda: deepfm.SparseArch(feature_in_two_tables()),
+        bags("ragged"),
+        lambda size: (size, 12),
+        tmp_path,
     )
 
 
@@ -171,13 +173,28 @@ def test_ranker_takes_weights():
 
 
 WRONG = [
-    (lambda: deepfm.SimpleDeepFMNN(0, collection(), 6, 3), "num_dense_features .* received 0"),
-    (lambda: deepfm.SimpleDeepFMNN(5, collection(), 0, 3), "hidden_layer_size .* received 0"),
-    (lambda: deepfm.SimpleDeepFMNN(5, collection(), 6, -1), "deep_fm_dimension .* received -1"),
+    (
+        lambda: deepfm.SimpleDeepFMNN(0, feature_in_two_tables(), 6, 3),
+        "num_dense_features .* received 0",
+    ),
+    (
+        lambda: deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 0, 3),
+        "hidden_layer_size .* received 0",
+    ),
+    (
+        lambda: deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 6, -1),
+        "deep_fm_dimension .* received -1",
+    ),
     (lambda: deepfm.SimpleDeepFMNN(5, unequal_dims(), 6, 3), "same embedding_dim, received"),
     (lambda: deepfm.DeepFMRanker(unequal_dims(), 5, [6]), "same embedding_dim, received"),
-    (lambda: deepfm.DeepFMRanker(collection(), 5, []), "deep_layer_sizes needs at least one"),
-    (lambda: deepfm.DeepFMRanker(collection(), 5, [3, 0]), r"deep_layer_sizes .* \[3, 0\]"),
+    (
+        lambda: deepfm.DeepFMRanker(feature_in_two_tables(), 5, []),
+        "deep_layer_sizes needs at least one",
+    ),
+    (
+        lambda: deepfm.DeepFMRanker(feature_in_two_tables(), 5, [3, 0]),
+        r"deep_layer_sizes .* \[3, 0\]",
+    ),
     (lambda: deepfm.DenseArch(5, 0, 4), "hidden_layer_size must be a positive integer"),
     (lambda: deepfm.OverArch(0), "in_features must be a positive integer, received 0"),
     (lambda: deepfm.OverArch(4)(tf.ones((2, 3))), "made for 4 input columns"),

@@ -33,7 +33,8 @@ def train(strategy, directory, weights, kill_at_save=None):
     import keras
     import numpy as np
 
-    from tests.dlrm.test_dlrm import compiled, features, make
+    from tests.support.data import features
+    from tests.support.models import compiled, make_dlrm
     from tfrec_models import xla_disabled
     from tfrec_models.optimizers import CompositeOptimizer, LazyAdam, RowWiseAdagrad
 
@@ -47,7 +48,7 @@ def train(strategy, directory, weights, kill_at_save=None):
     dataset = examples.shuffle(18, seed=3).batch(4)
     with xla_disabled():
         with strategy.scope():
-            model = compiled(make(), CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01)))
+            model = compiled(make_dlrm(), CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01)))
         distribute.fit(
             model,
             dataset,

@@ -15,14 +15,15 @@ def main(directory):
     # TensorFlow must not have made a tensor before the strategy is there.
     import numpy as np
 
-    from tests.distribute.test_mirrored_strategy import as_form, dataset, trained
+    from tests.support.data import as_form, dataset_with_repeated_ids
+    from tests.support.training import trained
     from tfrec_models import xla_disabled
 
     found = {}
     with xla_disabled():
         for optimizer, form in PAIRS.items():
-            model = trained(as_form(form, dataset(8)), optimizer, strategy)
-            uneven = as_form(form, dataset(9))
+            model = trained(as_form(form, dataset_with_repeated_ids(8)), optimizer, strategy)
+            uneven = as_form(form, dataset_with_repeated_ids(9))
             found[f"{form}/predicted"] = model.predict(uneven, verbose=0)
             found[f"{form}/loss"] = model.evaluate(uneven, verbose=0)[0]
             for number, variable in enumerate(model.weights):

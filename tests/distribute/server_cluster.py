@@ -27,8 +27,8 @@ from tests.distribute.server_setup import (
     set_weights,
     start,
 )
-from tests.distribute.test_mirrored_strategy import as_form
-from tests.dlrm.test_dlrm import compiled, dataset, make
+from tests.support.data import as_form, dataset
+from tests.support.models import compiled, make_dlrm
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, optimizers, xla_disabled
 from tfrec_models._rows.sharding import is_sharded, shards
 from tfrec_models.distribute import fit_on_servers, run_server, server_strategy, training_variables
@@ -206,7 +206,7 @@ def refused(directory):
     strategy = start(workers=2, partitioner=cut)
     refuses(ValueError, "cuts dense weights", run, made("sgd", strategy), data)
     with strategy.scope():
-        model = make()
+        model = make_dlrm()
     refuses(ValueError, "dlrm.* is not compiled", run, model, data)
     refuses(ValueError, "optimizer sgd.* was made under _Default", run, compiled(model), data)
     sgd, dense = optimizers.SGD, keras.optimizers.SGD

@@ -10,7 +10,8 @@ from tests.distribute.server_setup import (
     set_weights,
     start,
 )
-from tests.dlrm.test_dlrm import dataset, make
+from tests.support.data import dataset
+from tests.support.models import make_dlrm
 from tfrec_models import optimizers
 from tfrec_models._rows.sharding import is_sharded
 from tfrec_models.distribute import fit_on_servers
@@ -68,9 +69,9 @@ def one_worker(directory):
     """
     strategy = start()
     assert set(OPTIMIZERS) == {"sgd", "adagrad", "row_wise", "lazy_adam"}
-    plain = {name: equals_one_device(strategy, make, OPTIMIZERS[name]) for name in OPTIMIZERS}
+    plain = {name: equals_one_device(strategy, make_dlrm, OPTIMIZERS[name]) for name in OPTIMIZERS}
     for name, optimizer in SETTINGS.items():
-        changed = equals_one_device(strategy, make, optimizer)
+        changed = equals_one_device(strategy, make_dlrm, optimizer)
         assert largest_difference(plain[name], changed) > 1e-3, name
     sequences = equals_one_device(strategy, Sequences, scaled_ftrl)
     assert sequences.optimizer.dynamic_scale.numpy() == sequences.optimizer.initial_scale * 2**4

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.distribute.server_setup import largest_difference, made, start
-from tests.dlrm.test_dlrm import ROWS, dataset
+from tests.support.data import dataset
+from tests.support.models import ROWS
 from tfrec_models.distribute import TrainingCheckpoint, fit, fit_on_servers, training_variables
 
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.distribute.processes import free_ports
-from tests.distribute.test_mirrored_strategy import OPTIMIZERS as MIRRORED
-from tests.dlrm.test_dlrm import ROWS, make
+from tests.support.models import ROWS, make_dlrm
+from tests.support.processes import free_ports
+from tests.support.training import OPTIMIZERS as MIRRORED
 from tfrec_models import optimizers
 from tfrec_models.distribute import server_strategy
 from tfrec_models.distribute.servers.server_cluster import start_server
@@ -35,7 +35,7 @@ def start(workers=1, servers=2, partitioner=cut_tables):
     return server_strategy(partitioner, timeout_seconds=180, cluster=cluster)
 
 
-def made(optimizer, strategy=None, weights=None, metrics=None, new_model=make):
+def made(optimizer, strategy=None, weights=None, metrics=None, new_model=make_dlrm):
     """A compiled model; the optimizer is one of `OPTIMIZERS` or a function that makes one."""
     keras.utils.set_random_seed(5)
     with strategy.scope() if strategy else contextlib.nullcontext():

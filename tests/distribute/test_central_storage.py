@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.distribute.test_fit import DATASETS, assert_equal, run_to_the_end
-from tests.distribute.test_mirrored_strategy import OPTIMIZERS, as_form, dataset, trained
-from tests.dlrm.test_dlrm import compiled, make
+from tests.support.data import as_form, dataset_with_repeated_ids
+from tests.support.models import compiled, make_dlrm
+from tests.support.stopped_runs import DATASETS, assert_equal, run_to_the_end
+from tests.support.training import OPTIMIZERS, trained
 from tfrec_models import xla_disabled
 from tfrec_models.distribute import TrainingCheckpoint, training_variables
 
@@ -22,14 +23,14 @@ def test_weights_equal_one_device(central, tmp_path):
 
     Its checkpoint loads into a model on one device.
     """
-    batches, optimizer = dataset(8), "row_wise"
+    batches, optimizer = dataset_with_repeated_ids(8), "row_wise"
     with xla_disabled():
         alone = trained(batches, optimizer)
         with pytest.warns(UserWarning, match=r"metrics that Keras shows are not.*from predict\(\)"):
             model = trained(batches, optimizer, central)
         for one, two in zip(alone.weights, model.weights, strict=True):
             np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-6, err_msg=one.path)
-        uneven = as_form("packed", dataset(9))
+        uneven = as_form("packed", dataset_with_repeated_ids(9))
         logits = model.predict(uneven, verbose=0)
     expected = np.concatenate([model(inputs).numpy() for inputs, _ in uneven])
     np.testing.assert_allclose(logits, expected, atol=1e-6)
@@ -37,7 +38,7 @@ def test_weights_equal_one_device(central, tmp_path):
     central_variables = training_variables(model)
     assert {v.device.rpartition("/")[2] for v in central_variables.values()} == {"device:CPU:1"}
     TrainingCheckpoint(central_variables, tmp_path).save({})
-    loaded = compiled(make(), OPTIMIZERS[optimizer]())
+    loaded = compiled(make_dlrm(), OPTIMIZERS[optimizer]())
     loaded.build()
     restored = training_variables(loaded)
     TrainingCheckpoint(restored, tmp_path).restore()

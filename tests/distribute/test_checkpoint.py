@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.distribute.sharded_variable import ShardedVariable
 
-from tests.dlrm.test_dlrm import compiled, make
+from tests.support.models import compiled, make_dlrm
 from tfrec_models.distribute import TrainingCheckpoint, checkpoint, training_variables
 from tfrec_models.optimizers import Adagrad, CompositeOptimizer, LazyAdam, RowWiseAdagrad
 
@@ -27,7 +27,7 @@ def test_weights_slots_and_position_come_back(tmp_path):
 
     def new():
         optimizer = CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01))
-        model = compiled(make(), optimizer)
+        model = compiled(make_dlrm(), optimizer)
         model.build()
         return model, training_variables(model)
 
@@ -187,7 +187,7 @@ def test_names_do_not_depend_on_what_was_built_before():
 def test_needs_a_model_that_is_ready():
     """Built and compiled."""
     with pytest.raises(ValueError, match="built is False, compiled is False"):
-        training_variables(make())
-    model = compiled(make(), Adagrad(0.1))
+        training_variables(make_dlrm())
+    model = compiled(make_dlrm(), Adagrad(0.1))
     model.build()
     assert training_variables(model)

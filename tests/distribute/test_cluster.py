@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.distribute.processes import free_ports
+from tests.support.processes import free_ports
 from tfrec_models.distribute import multi_worker_strategy
 from tfrec_models.distribute.cluster import workers_of
 

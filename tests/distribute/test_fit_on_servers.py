@@ -5,9 +5,8 @@ Killed workers and servers are in benchmarks/kill_servers.py.
 
 import pytest
 
-from tests.distribute import processes
-from tests.distribute.test_mirrored_strategy import as_form, ids_in_both_halves
-from tests.dlrm.test_dlrm import dataset
+from tests.support import processes
+from tests.support.data import as_form, dataset, ids_in_both_halves
 from tfrec_models.distribute.servers.resume_position import settle
 
 

@@ -7,60 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.dlrm import test_dlrm
-from tests.dlrm.test_dlrm import FEATURES, compiled, make
-from tfrec_models import KeyedJaggedTensor, xla_disabled
+from tests.support.data import as_form, dataset_with_repeated_ids, ids_in_both_halves
+from tests.support.training import OPTIMIZERS, trained
+from tfrec_models import xla_disabled
 from tfrec_models._compat import keras as compat
-from tfrec_models.optimizers import Adagrad, CompositeOptimizer, LazyAdam, RowWiseAdagrad
-
-OPTIMIZERS = {
-    "sgd": lambda: keras.optimizers.SGD(0.5),
-    "adagrad": lambda: Adagrad(0.1),
-    "row_wise": lambda: CompositeOptimizer(RowWiseAdagrad(0.1), keras.optimizers.SGD(0.5)),
-    "lazy_adam": lambda: LazyAdam(0.01),
-}
-
-
-def dataset(examples):
-    """Batches of four examples, of which the third has the ids of the first.
-
-    Divided between two replicas, each batch has these ids on both.
-    """
-
-    def repeat_ids(inputs, labels):
-        example = tf.range(tf.shape(labels)[0])
-        which = tf.where(example == 2, 0, example)
-        bags = {name: tf.gather(b, which) for name, b in inputs["sparse_features"].items()}
-        return {**inputs, "sparse_features": bags}, labels
-
-    return test_dlrm.dataset(examples).map(repeat_ids)
-
-
-def ids_in_both_halves(batch):
-    """How many ids are in both halves of a batch whose features are a dict, in the same feature."""
-    found = 0
-    for bags in batch["sparse_features"].values():
-        bags = bags.to_list() if isinstance(bags, tf.RaggedTensor) else bags.numpy()[:, None]
-        middle = -(-len(bags) // 2)
-        found += len({*np.concatenate(bags[:middle])} & {*np.concatenate(bags[middle:])})
-    return found
-
-
-def as_form(form, batches):
-    """The batches with their sparse features in another form."""
-
-    def convert(inputs, labels):
-        sparse = {name: inputs["sparse_features"][name] for name in ("f1", "f3", "f2")}
-        kjt = KeyedJaggedTensor.from_dict(sparse)
-        forms = {
-            "dict": lambda: sparse,
-            "kjt": lambda: kjt,
-            "packed": kjt.to_packed,
-            "ids": lambda: {name: sparse[name].row_lengths() for name in FEATURES},
-        }
-        return {**inputs, "sparse_features": forms[form]()}, labels
-
-    return batches.map(convert)
 
 
 @pytest.fixture(autouse=True)
@@ -70,22 +20,10 @@ def _without_xla(request):
         yield
 
 
-def trained(batches, optimizer, strategy=None, repeats=10):
-    """A DLRM trained from the same start: for 20 steps on two batches.
-
-    In one epoch: under a strategy most of a short epoch's time is its iterator.
-    """
-    keras.utils.set_random_seed(5)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        model = compiled(make(), OPTIMIZERS[optimizer]())
-    model.fit(batches.repeat(repeats), verbose=0)
-    return model
-
-
 @pytest.mark.parametrize("form", ["dict", "ids"])
 def test_ids_are_repeated_across_replicas(form):
     """The data of the comparisons with one device has ids whose gradients come from both."""
-    for inputs, _ in as_form(form, dataset(8)):
+    for inputs, _ in as_form(form, dataset_with_repeated_ids(8)):
         assert ids_in_both_halves(inputs) >= 3
 
 
@@ -96,7 +34,7 @@ def test_weights_equal_one_device(optimizer, two_devices):
     Repeated ids are proved by `test_ids_are_repeated_across_replicas`, here and wherever `dataset`
     of this module is trained on.
     """
-    batches = dataset(8)
+    batches = dataset_with_repeated_ids(8)
     alone, mirrored = trained(batches, optimizer), trained(batches, optimizer, two_devices)
     for one, two in zip(alone.weights, mirrored.weights, strict=True):
         np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-6, err_msg=one.path)
@@ -105,7 +43,7 @@ def test_weights_equal_one_device(optimizer, two_devices):
 @pytest.mark.parametrize("form", ["dict", "kjt", "packed", "ids"])
 def test_every_form_with_an_uneven_last_batch(form, two_devices):
     """9 examples in batches of 4 leave one replica without any: order and count are kept."""
-    batches = as_form(form, dataset(9))
+    batches = as_form(form, dataset_with_repeated_ids(9))
     model = trained(batches, "sgd", two_devices, repeats=1)
     logits = model.predict(batches, verbose=0)
     expected = np.concatenate([model(inputs).numpy() for inputs, _ in batches])
@@ -115,7 +53,7 @@ def test_every_form_with_an_uneven_last_batch(form, two_devices):
 
 def test_saved_under_a_strategy_loads_without(tmp_path, two_devices):
     """A model trained on two devices, reloaded on one, predicts the same and trains on."""
-    batches = dataset(8)
+    batches = dataset_with_repeated_ids(8)
     model = trained(batches, "row_wise", two_devices, repeats=1)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

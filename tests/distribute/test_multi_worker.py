@@ -3,8 +3,9 @@
 import numpy as np
 
 from tests.distribute.multi_worker_process import PAIRS
-from tests.distribute.processes import run
-from tests.distribute.test_mirrored_strategy import as_form, dataset, trained
+from tests.support.data import as_form, dataset_with_repeated_ids
+from tests.support.processes import run
+from tests.support.training import trained
 from tfrec_models import native, xla_disabled
 
 
@@ -49,8 +50,8 @@ def check_against_one_device(found_by_worker):
     """
     for optimizer, form in PAIRS.items():
         with xla_disabled():
-            model = trained(as_form(form, dataset(8)), optimizer)
-            uneven = as_form(form, dataset(9))
+            model = trained(as_form(form, dataset_with_repeated_ids(8)), optimizer)
+            uneven = as_form(form, dataset_with_repeated_ids(9))
             logits = np.concatenate([model(inputs).numpy() for inputs, _ in uneven])
         for found in found_by_worker:
             for number, variable in enumerate(model.weights):

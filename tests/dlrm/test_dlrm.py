@@ -10,59 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm, xla_disabled
+from tests.support.data import dataset, features
+from tests.support.models import FEATURES, ROWS, compiled, make_dlrm, two_tables
+from tfrec_models import DLRM, dlrm, xla_disabled
 from tfrec_models.optimizers import Adagrad, LazyAdam, RowWiseAdagrad
-
-FEATURES = ["f1", "f2", "f3"]
-ROWS = 20
-
-
-def collection(**second):
-    """f1 and f3 in one table, f2 in another."""
-    return EmbeddingBagCollection(
-        [
-            EmbeddingBagConfig(ROWS, 4, "t1", feature_names=["f1", "f3"]),
-            EmbeddingBagConfig(
-                **{
-                    "num_embeddings": ROWS,
-                    "embedding_dim": 4,
-                    "name": "t2",
-                    "feature_names": ["f2"],
-                    **second,
-                }
-            ),
-        ]
-    )
-
-
-def make(**second):
-    """A small DLRM."""
-    return DLRM(collection(**second), 5, [6, 4], [8, 1])
-
-
-def features(examples, seed=0):
-    """Dense features, and ragged bags of 0 to 3 ids."""
-    rng = np.random.default_rng(seed)
-    sparse = {}
-    for name in FEATURES:
-        lengths = rng.integers(0, 4, examples)
-        ids = rng.integers(0, ROWS, lengths.sum())
-        sparse[name] = tf.RaggedTensor.from_row_lengths(tf.constant(ids), lengths)
-    dense = tf.constant(rng.normal(size=(examples, 5)), tf.float32)
-    return {"dense_features": dense, "sparse_features": sparse}
-
-
-def dataset(examples=10, batch=4):
-    """Batches of features and labels; the last batch is smaller."""
-    labels = tf.cast(tf.range(examples) % 2, tf.float32)
-    return untuned(tf.data.Dataset.from_tensor_slices((features(examples), labels)).batch(batch))
-
-
-def untuned(batches):
-    """Without autotuning: the end of each iterator waits for the tuner's next turn, for seconds."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.with_options(options)
 
 
 @pytest.fixture
@@ -72,20 +23,10 @@ def without_xla():
         yield
 
 
-def compiled(model, optimizer="sgd"):
-    """Compiled as a user would."""
-    model.compile(
-        optimizer,
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
-    )
-    return model
-
-
 @pytest.mark.usefixtures("without_xla")
 def test_fit_evaluate_predict():
     """It learns its training data; evaluate and predict agree on the smaller last batch."""
-    model = compiled(make(), LazyAdam(0.05))
+    model = compiled(make_dlrm(), LazyAdam(0.05))
     history = model.fit(dataset(), epochs=30, verbose=0).history
     assert history["loss"][-1] < 0.3 * history["loss"][0]
     assert history["auc"][-1] > 0.99
@@ -116,7 +57,7 @@ def test_tables_are_made_outside_of_the_first_step(inside):
         def slot_initializers(self):
             return {"accumulator": fill(0)}
 
-    ranker = make(init_fn=fill(7))
+    ranker = make_dlrm(init_fn=fill(7))
     model = Containing(ranker) if inside else ranker
     compiled(model, Recording(0.0)).fit(dataset(), verbose=0)
     # The table and a slot of each variable; Keras may ask in a graph as well that it never runs.
@@ -137,7 +78,7 @@ class Containing(keras.Model):
 
 def test_calls_with_arguments_and_dict_are_one():
     """model({...}), model(dense, sparse) and keywords give the same."""
-    model, inputs = make(), features(3)
+    model, inputs = make_dlrm(), features(3)
     expected = model(inputs)
     np.testing.assert_array_equal(model(**inputs), expected)
     np.testing.assert_array_equal(model(*inputs.values()), expected)
@@ -145,7 +86,7 @@ def test_calls_with_arguments_and_dict_are_one():
 
 def test_interaction_is_traced_once_per_shape_of_batch():
     """More ids, other bags: fit never traces or compiles the interaction again."""
-    model = compiled(make())
+    model = compiled(make_dlrm())
     model.fit(dataset(8), verbose=0)
     program = model.inter_arch.interaction
     traces = program.trace_count
@@ -160,10 +101,10 @@ def test_jit_compile_auto_leaves_the_lookup_alone():
     """Even where Keras would choose XLA, on a GPU machine, the model says no."""
     from keras.src.trainers import trainer
 
-    assert not trainer.model_supports_jit(make())
-    assert compiled(make()).jit_compile is False
+    assert not trainer.model_supports_jit(make_dlrm())
+    assert compiled(make_dlrm()).jit_compile is False
     with pytest.raises(ValueError, match="cannot be compiled with jit_compile=True"):
-        make().compile("sgd", "mse", jit_compile=True)
+        make_dlrm().compile("sgd", "mse", jit_compile=True)
 
 
 RELOAD = """
@@ -188,7 +129,7 @@ print(json.dumps({"before": before, "iterations": iterations, "after": after}))
 
 def test_saved_model_goes_on_in_a_fresh_process(tmp_path):
     """Loaded without custom_objects: equal to the bit, and training goes on as if never stopped."""
-    model, batch = compiled(make(id_policy="oov"), Adagrad(0.05)), features(6)
+    model, batch = compiled(make_dlrm(id_policy="oov"), Adagrad(0.05)), features(6)
     labels = tf.constant([0.0, 1, 1, 0, 1, 0])
     examples = tf.data.Dataset.from_tensors((batch, labels))
     model.fit(examples, epochs=3, verbose=0)
@@ -214,15 +155,15 @@ def test_saved_model_goes_on_in_a_fresh_process(tmp_path):
 def test_inexact_optimizers_are_named():
     """Compiling with Keras's Adam warns and names what to use."""
     with pytest.warns(UserWarning, match="wrong for ids that repeat .*optimizers.LazyAdam"):
-        make().compile("adam", "mse")
+        make_dlrm().compile("adam", "mse")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make().compile(LazyAdam(0.1), "mse")
+        make_dlrm().compile(LazyAdam(0.1), "mse")
 
 
 def test_config_round_trip():
     """A model made from a config has the same config, and its own weights' shapes."""
-    model = make(pooling="MEAN", id_policy="clip")
+    model = make_dlrm(pooling="MEAN", id_policy="clip")
     twin = DLRM.from_config(model.get_config())
     assert twin.get_config() == model.get_config()
     model.build()
@@ -232,7 +173,7 @@ def test_config_round_trip():
 
 def test_an_interaction_of_ones_own():
     """Any layer over dense (B, D) and sparse (B, F, D) makes a new model; saved and loaded too."""
-    model = DLRM(collection(), 5, [6, 4], [8, 1], inter_arch=JustConcatenate())
+    model = DLRM(two_tables(), 5, [6, 4], [8, 1], inter_arch=JustConcatenate())
     model.build()
     assert model.over_arch.mlp.in_size == 16
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
@@ -256,7 +197,7 @@ class JustConcatenate(keras.layers.Layer):
 
 def test_summary_and_plot(tmp_path, capsys):
     """summary() shows the parts with their shapes; plot_model draws where graphviz is installed."""
-    model = make()
+    model = make_dlrm()
     model.build()
     model.summary()
     printed = capsys.readouterr().out
@@ -273,7 +214,7 @@ def test_summary_and_plot(tmp_path, capsys):
 @pytest.mark.usefixtures("without_xla")
 def test_functional_model(tmp_path):
     """DLRM as a layer on ragged Keras inputs, saved, loaded and trained."""
-    model = make()
+    model = make_dlrm()
     inputs = {
         "dense_features": keras.Input((5,), name="dense_features"),
         "sparse_features": {
@@ -293,7 +234,7 @@ def test_functional_model(tmp_path):
 def test_mixed_precision(policy):
     """Trains in half precision; tables and all other weights stay float32."""
     keras.config.set_dtype_policy(policy)
-    model = compiled(make(), LazyAdam(0.05))
+    model = compiled(make_dlrm(), LazyAdam(0.05))
     history = model.fit(dataset(), epochs=20, verbose=0).history
     assert history["loss"][-1] < 0.6 * history["loss"][0]
     assert {variable.dtype for variable in model.variables} == {"float32"}
@@ -308,7 +249,7 @@ def test_numpy_arrays_go_straight_into_fit():
         "dense_features": rng.normal(size=(9, 5)).astype("float32"),
         "sparse_features": {name: rng.integers(0, ROWS, 9) for name in FEATURES},
     }
-    model = compiled(make())
+    model = compiled(make_dlrm())
     model.fit(inputs, rng.integers(0, 2, 9).astype("float32"), batch_size=4, verbose=0)
     assert model.predict(inputs, batch_size=4, verbose=0).shape == (9, 1)
 
@@ -328,7 +269,7 @@ BAD_ARGUMENTS = {
     },
     "dense_in_features must be a positive integer, received -1": {"dense_in_features": -1},
     r"same embedding_dim, received \{'t1': 4, 't2': 3\}": {
-        "embedding_bag_collection": collection(embedding_dim=3)
+        "embedding_bag_collection": two_tables(embedding_dim=3)
     },
     r"DenseArch needs at least one layer": {"dense_arch_layer_sizes": []},
 }
@@ -338,7 +279,7 @@ BAD_ARGUMENTS = {
 def test_bad_arguments(message):
     """Each names the argument and what came."""
     arguments = {
-        "embedding_bag_collection": collection(),
+        "embedding_bag_collection": two_tables(),
         "dense_in_features": 5,
         "dense_arch_layer_sizes": [6, 4],
         "over_arch_layer_sizes": [8, 1],
@@ -375,13 +316,13 @@ def test_bad_calls(message):
     inputs = {**features(2), **BAD_CALLS[message]}
     inputs = {name: value for name, value in inputs.items() if value is not None}
     with pytest.raises(ValueError, match=message):
-        make()(inputs)
+        make_dlrm()(inputs)
 
 
 def test_integer_dense_features():
     """Integers are refused with the cast that mends them."""
     with pytest.raises(TypeError, match="dense_features must be floats, received int32"):
-        make()({**features(2), "dense_features": tf.ones((2, 5), tf.int32)})
+        make_dlrm()({**features(2), "dense_features": tf.ones((2, 5), tf.int32)})
 
 
 OPEN_BATCH = [
@@ -392,14 +333,14 @@ OPEN_BATCH = [
 
 def test_unequal_batches_in_a_graph():
     """Batch sizes that come to differ at run time are named there."""
-    run = tf.function(make().__call__, input_signature=OPEN_BATCH)
+    run = tf.function(make_dlrm().__call__, input_signature=OPEN_BATCH)
     with pytest.raises(tf.errors.InvalidArgumentError, match="same number of examples"):
         run(features(2)["dense_features"], features(3)["sparse_features"])
 
 
 def test_the_interaction_waits_for_the_check_of_batch_sizes():
     """Unordered, the interaction may be the first to fail, with a message about a concat."""
-    model = make()
+    model = make_dlrm()
     with xla_disabled():
         graph = (
             tf.function(model.__call__, input_signature=OPEN_BATCH).get_concrete_function().graph
@@ -432,7 +373,7 @@ def test_interaction_errors():
 @pytest.mark.usefixtures("without_xla")
 def test_dlrm_train_fits_without_a_compiled_loss():
     """DLRMTrain carries its loss into fit; the loss falls and the wrapped model learns."""
-    model = make()
+    model = make_dlrm()
     train = dlrm.DLRMTrain(model)
     train.compile(LazyAdam(0.05))
     batches = dataset().map(lambda inputs, labels: {**inputs, "labels": labels})
@@ -447,7 +388,7 @@ def test_dlrm_train_fits_without_a_compiled_loss():
 @pytest.mark.parametrize("graph", [False, True])
 def test_batch_of_none(graph):
     """No examples give no logits and no gradient, where TensorFlow's own ragged lookup fails."""
-    model, inputs = make(), features(0)
+    model, inputs = make_dlrm(), features(0)
     call = tf.function(model.__call__) if graph else model.__call__
     with tf.GradientTape() as tape:
         logits = call(inputs)

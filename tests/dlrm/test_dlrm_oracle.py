@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from tests import oracle_cases as oracle
+from tests.support import oracle
 from tfrec_models import DLRM, DLRMTrain, dlrm
 
 

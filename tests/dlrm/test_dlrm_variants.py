@@ -4,14 +4,16 @@ import keras
 import pytest
 
 from tests.check_layer import check_layer
-from tests.dlrm.test_dlrm_layer_checks import collection, dense_and_sparse, model_inputs
-from tests.layers.test_layer_checks import bags, dense
-from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm
+from tests.support.data import bags, dense, dense_and_sparse, model_inputs
+from tests.support.models import feature_in_two_tables, unequal_dims
+from tfrec_models import DLRM, dlrm
 from tfrec_models.layers import LowRankCrossNet
 
 MODELS = {
-    "dcn": lambda: dlrm.DLRM_DCN(collection(), 5, [6, 4], [5, 1], 2, 3),
-    "projection": lambda: dlrm.DLRM_Projection(collection(), 5, [6, 4], [5, 1], [8], [12]),
+    "dcn": lambda: dlrm.DLRM_DCN(feature_in_two_tables(), 5, [6, 4], [5, 1], 2, 3),
+    "projection": lambda: dlrm.DLRM_Projection(
+        feature_in_two_tables(), 5, [6, 4], [5, 1], [8], [12]
+    ),
 }
 INTERACTIONS = {
     "dcn": (lambda: dlrm.InteractionDCNArch(3, LowRankCrossNet(16, 1, 2)), 16),
@@ -42,25 +44,19 @@ def test_any_layer_can_interact():
     interaction = dlrm.InteractionProjectionArch(
         3, keras.layers.Dense(8), keras.Sequential([keras.layers.Dense(4)])
     )
-    model = DLRM(collection(), 5, [4], [5, 1], inter_arch=interaction)
+    model = DLRM(feature_in_two_tables(), 5, [4], [5, 1], inter_arch=interaction)
     assert model(dense(5)(2)[0], bags("ragged")(2)[0]).shape == (2, 1)
     crossed = dlrm.InteractionDCNArch(3, keras.layers.Dense(7))
     assert crossed(*dense_and_sparse(2)).shape == (2, 7)
 
 
-def unequal_dims():
-    """Tables of dims 4 and 3."""
-    tables = [EmbeddingBagConfig(7, 4, "t1"), EmbeddingBagConfig(7, 3, "t2")]
-    return EmbeddingBagCollection(tables=tables)
-
-
 WRONG = [
     (
-        lambda: dlrm.DLRM_DCN(collection(), 5, [4], [5, 1], -1, 3),
+        lambda: dlrm.DLRM_DCN(feature_in_two_tables(), 5, [4], [5, 1], -1, 3),
         "dcn_num_layers must be an integer, 0 or above, received -1",
     ),
     (
-        lambda: dlrm.DLRM_DCN(collection(), 5, [4], [5, 1], 1, 0),
+        lambda: dlrm.DLRM_DCN(feature_in_two_tables(), 5, [4], [5, 1], 1, 0),
         "dcn_low_rank_dim must be a positive integer, received 0",
     ),
     (
@@ -68,15 +64,15 @@ WRONG = [
         r"same embedding_dim, received {'t1': 4, 't2': 3}",
     ),
     (
-        lambda: dlrm.DLRM_DCN(collection(), 5, [6], [5, 1], 1, 1),
+        lambda: dlrm.DLRM_DCN(feature_in_two_tables(), 5, [6], [5, 1], 1, 1),
         r"must end in the tables' embedding_dim 4, received dense_arch_layer_sizes=\[6\]",
     ),
     (
-        lambda: dlrm.DLRM_Projection(collection(), 5, [4], [5, 1], [6], [8]),
+        lambda: dlrm.DLRM_Projection(feature_in_two_tables(), 5, [4], [5, 1], [6], [8]),
         "interaction_branch1 must end in a multiple of the embedding_dim D = 4, received 6 .*Use 8",
     ),
     (
-        lambda: dlrm.DLRM_Projection(collection(), 5, [4], [5, 1], [8], [3, 0]),
+        lambda: dlrm.DLRM_Projection(feature_in_two_tables(), 5, [4], [5, 1], [8], [3, 0]),
         r"interaction_branch2_layer_sizes must be a list of positive .* received \[3, 0\]",
     ),
     (

@@ -4,7 +4,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests import oracle_cases as oracle
+from tests.support import oracle
 from tfrec_models import DLRM, DLRMTrain, dlrm, experimental
 from tfrec_models.layers import LowRankCrossNet
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.check_layer import check_layer
-from tests.dlrm.test_dlrm_layer_checks import collection, dense_and_sparse, model_inputs
+from tests.support.data import dense_and_sparse, model_inputs
+from tests.support.models import feature_in_two_tables
 from tfrec_models.experimental import DLRM_Transformer, InteractionTransformerArch
 
 
@@ -22,7 +23,9 @@ def test_interaction_arch(tmp_path):
 
 def test_model(tmp_path):
     """The whole model comes back from `.keras`."""
-    model = DLRM_Transformer(collection(), 5, [4], [5, 1], nhead=2, ntransformer_layers=1)
+    model = DLRM_Transformer(
+        feature_in_two_tables(), 5, [4], [5, 1], nhead=2, ntransformer_layers=1
+    )
     (inputs,) = model_inputs("ragged")(3)
     outputs = model(inputs)
     model.save(tmp_path / "model.keras")
@@ -53,7 +56,9 @@ def test_features_see_each_other():
 
 def test_dropout_acts_in_training_only():
     """`fit` and training=True drop out; predictions do not."""
-    model = DLRM_Transformer(collection(), 5, [4], [5, 1], nhead=2, ntransformer_layers=1)
+    model = DLRM_Transformer(
+        feature_in_two_tables(), 5, [4], [5, 1], nhead=2, ntransformer_layers=1
+    )
     (inputs,) = model_inputs("ragged")(3)
     np.testing.assert_array_equal(model(inputs), model(inputs))
     assert np.any(model(inputs, training=True).numpy() != model(inputs, training=True).numpy())

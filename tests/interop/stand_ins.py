@@ -2,7 +2,7 @@
 
 import types
 
-from tests import oracle_cases as oracle
+from tests.support import oracle
 
 
 def stand_in(name, case, recorded):

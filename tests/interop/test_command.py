@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests import oracle_cases as oracle
-from tests.test_trajectories import make
+from tests.support import oracle
 from tfrec_models.interop.torchrec import load_torchrec_state_dict, read_checkpoint
 from tfrec_models.interop.torchrec.__main__ import main
 
@@ -35,7 +34,7 @@ def saved(tmp_path):
     """A model's config and its weights in files, and its predictions."""
     name = "dlrm_dcn_basic"
     case, recorded = oracle.index()[name], oracle.arrays(name)
-    (tmp_path / "model.json").write_text(make(case).to_json())
+    (tmp_path / "model.json").write_text(oracle.make_model(case).to_json())
     state = oracle.weights_of(recorded)
     np.savez(tmp_path / "weights.npz", **state)
     write_safetensors(tmp_path / "weights.safetensors", state)
@@ -157,4 +156,4 @@ def test_state_dict_straight_from_a_file(tmp_path):
     write_safetensors(
         tmp_path / "x.safetensors", oracle.weights_of(oracle.arrays("deepfm_nn_basic"))
     )
-    load_torchrec_state_dict(make(case), read_checkpoint(tmp_path / "x.safetensors"))
+    load_torchrec_state_dict(oracle.make_model(case), read_checkpoint(tmp_path / "x.safetensors"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests import oracle_cases as oracle
 from tests.interop.stand_ins import stand_in
+from tests.support import oracle
 from tfrec_models import DLRMTrain, KeyedJaggedTensor
 from tfrec_models.interop.torchrec import (
     from_torchrec,

@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests import oracle_cases as oracle
-from tests.test_trajectories import make
+from tests.support import oracle
 from tfrec_models import DLRM, DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, experimental
 from tfrec_models.interop.torchrec import (
     load_torchrec_optimizer_state,
@@ -33,7 +32,7 @@ def make_any(name):
         return DLRMTrain(DLRM(oracle.collection(case), **case["ctor"]))
     if name.startswith("dlrm_transformer"):
         return experimental.DLRM_Transformer(oracle.collection(case), **case["ctor"])
-    return make(case)
+    return oracle.make_model(case)
 
 
 @pytest.mark.parametrize("name", MODEL_CASES)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.check_layer import check_layer
-from tests.layers.test_layer_checks import dense
+from tests.support.data import dense
 from tfrec_models import layers
 
 CROSS_NETS = {

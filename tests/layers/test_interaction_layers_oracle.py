@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from tests import oracle_cases as oracle
+from tests.support import oracle
 from tfrec_models import layers
 
 CROSS_NETS = ["CrossNet", "LowRankCrossNet", "VectorCrossNet", "LowRankMixtureCrossNet"]

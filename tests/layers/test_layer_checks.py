@@ -1,16 +1,10 @@
 """Every layer of `tfrec_models.layers` passes the shared check."""
 
 import pytest
-import tensorflow as tf
 
 from tests.check_layer import check_layer
+from tests.support.data import bags, dense
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, layers
-
-
-def dense(width):
-    """Batches of dense inputs."""
-    return lambda size: [tf.random.stateless_normal((size, width), [size, 1])]
-
 
 CASES = {
     "perceptron": (lambda: layers.Perceptron(5, 4), dense(5), lambda size: (size, 4)),
@@ -33,19 +27,6 @@ CASES = {
 def test_layer(name, tmp_path):
     """Shapes, gradients, XLA, round trips and half precision."""
     check_layer(*CASES[name], tmp_path)
-
-
-def bags(form):
-    """Batches of two features: ragged, all empty, or one id each."""
-
-    def batch(size):
-        if form == "single":
-            return [{"f1": tf.range(size), "f2": tf.range(size)[:, None]}]
-        lengths = [0] * size if form == "all_empty" else [(2 * i + 1) % 4 for i in range(size)]
-        ragged = tf.RaggedTensor.from_row_lengths(tf.range(sum(lengths)) % 7, lengths)
-        return [{"f1": ragged, "f2": ragged}]
-
-    return batch
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import oracle_cases as oracle
+from tests.support import oracle
 from tfrec_models import layers
 
 

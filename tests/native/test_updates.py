@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.optimizers.test_row_updates import IDS, OPTIMIZERS, slices
+from tests.support.row_updates import COLUMNS, IDS, OPTIMIZERS, ROWS, slices
 from tfrec_models import native, optimizers
 from tfrec_models._rows.merged_rows import MergedRows
 from tfrec_models.native.lookup import pool_rows
@@ -13,7 +13,6 @@ from tfrec_models.native.update import update_rows
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
-ROWS, COLUMNS = 7, 3
 # The kernel has the usual power alone.
 NATIVE = [name for name in OPTIMIZERS if name != "ftrl_cube_root"]
 

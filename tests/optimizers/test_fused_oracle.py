@@ -1,15 +1,13 @@
 """Row for row what FBGEMM's fused exact optimizers compute."""
 
-import pathlib
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support import oracle
 from tfrec_models import optimizers
 
-CASES = pathlib.Path(__file__).parents[1] / "oracle" / "cases"
 FEATURES = {"t1": ["f1", "f3"], "t2": ["f2"]}
 ADAGRAD = {"learning_rate": 0.02, "initial_accumulator_value": 0.0, "epsilon": 1e-8}
 
@@ -57,8 +55,8 @@ def bag_losses(case, step, tables):
 )
 def test_rows_and_states_after_each_step(name, make):
     """Weights and accumulators equal FBGEMM's after each of three steps."""
-    with np.load(CASES / f"{name}.npz") as archive:
-        case = {**archive, "mean": name.endswith("_mean")}
+    recorded = oracle.arrays(name)
+    case = {**recorded, "mean": name.endswith("_mean")}
     prefix = "embedding_bags.{}.weight"
     tables = {
         t: keras.Variable(case["w/" + prefix.format(t)], name=f"embedding_table_{t}")
@@ -74,9 +72,9 @@ def test_rows_and_states_after_each_step(name, make):
         assert all(isinstance(g, tf.IndexedSlices) for g in gradients)
         optimizer.apply(gradients, variables)
         for t, table in tables.items():
-            after = case[f"step{step}/w_after/" + prefix.format(t)]
-            np.testing.assert_allclose(table.numpy(), after, rtol=1e-6, atol=1e-6)
-            state = case.get(f"step{step}/state/{t}.weight.momentum_1")
-            if state is not None:
+            after = f"step{step}/w_after/" + prefix.format(t)
+            recorded.compare(after, table.numpy(), rtol=1e-6, atol=1e-6)
+            state = f"step{step}/state/{t}.weight.momentum_1"
+            if state in recorded:
                 (slot,) = [v for v in optimizer.variables if v.name == f"{table.path}_accumulator"]
-                np.testing.assert_allclose(slot.numpy(), state, rtol=1e-6, atol=1e-6)
+                recorded.compare(state, slot.numpy(), rtol=1e-6, atol=1e-6)

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.serving.graph_order import Check, Source, operations
-from tests.serving.models import FEATURES
-from tests.serving.test_export import graph_of
+from tests.support.exports import graph_of
+from tests.support.serving import FEATURES
 from tfrec_models._compat.keras import all_layers
 from tfrec_models.embeddings.embedding_tables import EmbeddingTables
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.serving.models import DENSE, batch
-from tests.serving.test_export import ask, predict
+from tests.support.exports import ask, predict
+from tests.support.serving import DENSE, batch
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
 from tfrec_models.deepfm import DeepFMRanker
 from tfrec_models.serving import Metadata, export

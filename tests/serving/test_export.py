@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from tests.serving.conftest import Ranker
-from tests.serving.models import DENSE, DIM, FAMILIES, FEATURES, ROWS, batch, collection
+from tests.support.exports import Ranker, ask, graph_of, predict
+from tests.support.serving import DENSE, DIM, FAMILIES, FEATURES, ROWS, batch, collection
 from tfrec_models import DLRM, DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, xla_disabled
 from tfrec_models.serving import Metadata, RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
@@ -17,25 +16,6 @@ from tfrec_models.serving.signatures import SIGNATURES
 def make():
     """A small DLRM."""
     return DLRM(collection(), DENSE, [6, DIM], [8, 1])
-
-
-def graph_of(path):
-    """The MetaGraphDef of an export."""
-    saved_model = saved_model_pb2.SavedModel()
-    saved_model.ParseFromString((path / "saved_model.pb").read_bytes())
-    return saved_model.meta_graphs[0]
-
-
-def ask(path, inputs, signature="serving_default"):
-    """The logits of an export for a batch."""
-    arrays = RequestWriter(path).inputs(inputs, signature)
-    rank = tf.saved_model.load(path).signatures[signature]
-    return rank(**{name: tf.constant(array) for name, array in arrays.items()})["logits"].numpy()
-
-
-def predict(model, inputs):
-    """What `model.predict` gives."""
-    return model.predict(tf.data.Dataset.from_tensors(inputs), verbose=0)
 
 
 def test_signatures_have_the_names_promised(exported):

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.c_api import signature_tensors
-from tests.serving.conftest import Ranker
-from tests.serving.models import FAMILIES, ROWS, forms
 from tests.serving.runners import RUNNERS, Runner
+from tests.support.exports import Ranker
+from tests.support.serving import FAMILIES, ROWS, forms
 from tfrec_models.optimizers import RowWiseAdagrad
 from tfrec_models.serving import RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES

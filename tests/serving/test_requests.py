@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from tests.serving.models import forms
+from tests.support.serving import forms
 from tfrec_models.serving import Metadata, RequestWriter
 from tfrec_models.serving.names import safe_names
 

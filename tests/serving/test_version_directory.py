@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tests.serving.models import batch
+from tests.support.serving import batch
 from tfrec_models.serving import RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
 from tfrec_models.serving.version_directory import new_version

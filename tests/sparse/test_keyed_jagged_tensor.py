@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import oracle_cases as oracle
+from tests.support import oracle
 from tfrec_models import JaggedTensor, KeyedJaggedTensor
 
 OFFSETS = [0, 2, 2, 3, 4, 5, 8]
@@ -21,7 +21,7 @@ def make(weights=None):
 def assert_same(jagged, recorded, prefix):
     """Values, lengths, offsets and weights are the recorded ones."""
     for part in ("values", "lengths", "offsets", "weights"):
-        np.testing.assert_array_equal(getattr(jagged, part)(), recorded[f"{prefix}/{part}"])
+        recorded.compare(f"{prefix}/{part}", getattr(jagged, part)(), rtol=0, atol=0)
 
 
 def test_operations_equal_torchrec():

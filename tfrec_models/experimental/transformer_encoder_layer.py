@@ -41,7 +41,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
     Example:
 
     >>> import keras
-    >>> from tfrec_models.experimental.transformer_encoder import TransformerEncoderLayer
+    >>> from tfrec_models.experimental.transformer_encoder_layer import TransformerEncoderLayer
     >>> TransformerEncoderLayer(embedding_dim=8, nhead=2)(keras.ops.ones((3, 5, 8))).shape
     TensorShape([3, 5, 8])
     """

@@ -35,6 +35,7 @@ def concat_flat(embeddings):
 
 
 def flat_shape(input_shape):
+    """The shape of all inputs flattened and side by side."""
     return (input_shape[0][0], sum(math.prod(shape[1:]) for shape in input_shape))
 
 

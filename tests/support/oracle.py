@@ -7,12 +7,22 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
+from tfrec_models import (
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    KeyedJaggedTensor,
+    deepfm,
+    dlrm,
+)
 from tfrec_models.interop.torchrec import load_torchrec_state_dict
 from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
 
-DIRECTORY = pathlib.Path(__file__).parent / "oracle" / "cases"
+DIRECTORY = pathlib.Path(__file__).parents[1] / "oracle" / "cases"
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+# The cases this process has compared something with; the end of a whole run asks for all.
+COMPARED: set[str] = set()
+# FBGEMM's backward of weighted MEAN forgets the 1/L on CPU: a bug that is not worth copying.
+QUIRKS = {"fused_rowwise_adagrad_weighted_mean"}
 
 
 @functools.cache
@@ -34,10 +44,30 @@ def select(**wanted):
     ]
 
 
+def not_compared(compared):
+    """The cases that no test compared anything with, but for the quirks."""
+    return sorted(set(index()) - set(compared) - QUIRKS)
+
+
+class Recording(dict):
+    """The recorded arrays of a case, by name."""
+
+    def __init__(self, name, arrays):
+        super().__init__(arrays)
+        self.name = name
+
+    def compare(self, key, actual, atol=1e-5, rtol=1e-5):
+        """Asserts that `actual` is what was recorded under `key`, and counts the case."""
+        np.testing.assert_allclose(
+            actual, self[key], rtol=rtol, atol=atol, err_msg=f"{self.name}: {key}"
+        )
+        COMPARED.add(self.name)
+
+
 def arrays(name):
-    """The recorded arrays of a case."""
+    """The recorded arrays of a case, as a `Recording`."""
     with np.load(DIRECTORY / f"{name}.npz") as archive:
-        return dict(archive)
+        return Recording(name, archive)
 
 
 def collection(case, is_weighted=False):
@@ -82,7 +112,7 @@ def check(layer, recorded, run):
 
     Args:
         layer: the layer that `run` calls, with the case's weights.
-        recorded: the case's arrays.
+        recorded: the case's `Recording`.
         run: function from a dict of float inputs to a dict of outputs, named as recorded.
     """
     floats = {
@@ -98,8 +128,8 @@ def check(layer, recorded, run):
             [tf.reduce_sum(outputs[key] * cotangent) for key, cotangent in cotangents.items()]
             or [tf.zeros([])]
         )
-    for key, expected in weights_of(recorded, "out/").items():
-        np.testing.assert_allclose(outputs[key], expected, **CLOSE, err_msg=f"out/{key}")
+    for key in weights_of(recorded, "out/"):
+        recorded.compare(f"out/{key}", outputs[key])
     entries = torchrec_entries(layer)
     variables = {
         part.variable.path: part.variable.value
@@ -107,18 +137,14 @@ def check(layer, recorded, run):
         for part in _parts(entry)
     }
     gradients = tape.gradient(loss, {"variables": variables, "inputs": floats})
-    for key, expected in weights_of(recorded, "grad/w/").items():
+    for key in weights_of(recorded, "grad/w/"):
         gradient = [_taken(part, gradients["variables"]) for part in _parts(entries[key])]
-        np.testing.assert_allclose(
-            np.concatenate(gradient) if len(gradient) > 1 else gradient[0],
-            expected,
-            **CLOSE,
-            err_msg=f"grad/w/{key}",
-        )
+        joined = np.concatenate(gradient) if len(gradient) > 1 else gradient[0]
+        recorded.compare(f"grad/w/{key}", joined)
     for key, expected in weights_of(recorded, "grad/in/").items():
         gradient = gradients["inputs"][key]
         gradient = np.zeros_like(expected) if gradient is None else tf.convert_to_tensor(gradient)
-        np.testing.assert_allclose(gradient, expected, **CLOSE, err_msg=f"grad/in/{key}")
+        recorded.compare(f"grad/in/{key}", gradient)
 
 
 def _parts(entry):
@@ -132,3 +158,10 @@ def _taken(entry, gradients):
     if gradient is None:
         return np.zeros(entry.shape, np.float32)
     return entry.take(tf.convert_to_tensor(gradient).numpy())
+
+
+def make_model(case):
+    """The case's model."""
+    module = deepfm if class_name(case) == "SimpleDeepFMNN" else dlrm
+    model_class = getattr(module, class_name(case))
+    return model_class(embedding_bag_collection=collection(case), **case["ctor"])
