@@ -2,39 +2,7 @@
 
 import tensorflow as tf
 
-
-def after(checks, tensors):
-    """Returns `tensors`, which nothing reads before all `checks` have passed.
-
-    Kernels may run in any order that the graph's edges allow, so a check that nothing waits for
-    could come after the kernel it protects.
-
-    Args:
-        checks: list of what `refuse_unless` returned.
-        tensors: a tensor or a structure of tensors.
-    """
-    with tf.control_dependencies(checks):
-        return tf.nest.map_structure(tf.identity, tensors)
-
-
-def refuse_unless(fine, message, *details):
-    """Returns a check that fails on the first False in `fine`.
-
-    The message is made in the branch that fails: a request that is fine pays for one comparison.
-
-    Args:
-        fine: bool tensor of shape `(n,)`.
-        message: str with a `{}` for each of `details`.
-        *details: tensors of shape `(n,)`, or lists of n str.
-    """
-
-    def refuse():
-        first = tf.argmax(~fine)
-        text = tf.strings.format(message, [tf.gather(detail, first) for detail in details])
-        with tf.control_dependencies([tf.debugging.Assert(False, [text], summarize=1)]):
-            return tf.constant(False)
-
-    return tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), refuse)
+from tfrec_models._checks.assertions import after, refuse_unless
 
 
 def checked_dense(dense, columns):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfrec_models._compat.keras import build_for_training, count_atomically
 from tfrec_models._compat.tensorflow import has_failed, num_workers, server_addresses
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
-from tfrec_models.distribute.cluster import answers, check_variables
+from tfrec_models.distribute.cluster import check_variables
 from tfrec_models.distribute.servers.checks import (
     check_callbacks,
     check_dense_weights,
@@ -18,6 +18,7 @@ from tfrec_models.distribute.servers.checks import (
 )
 from tfrec_models.distribute.servers.resume_position import settle
 from tfrec_models.distribute.servers.steps import make_steps
+from tfrec_models.distribute.tf_config import answers
 from tfrec_models.optimizers.unwrap import optimizer_parts
 
 # Connections that break, and servers that came back empty.
