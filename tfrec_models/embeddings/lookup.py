@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from tfrec_models import execution
-from tfrec_models.embeddings.id_policy import DROPPED, ID_POLICIES, apply_id_policies, refuse_id
+from tfrec_models.embeddings.id_policy import DROPPED, apply_id_policies, refuse_id
 from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.embeddings.table_rows import VariableRows
-from tfrec_models.native.lookup import pool_rows, serves, settle_ids
+from tfrec_models.native.lookup import pool_rows, resolve_ids, serves
 from tfrec_models.sparse.inputs import SingleIds
 
 _COMBINERS = {PoolingType.SUM: "sum", PoolingType.MEAN: "mean"}
@@ -205,14 +205,14 @@ def _pool_natively(variable, stack, bags):
         batch_size = (tf.size(row_splits, tf.int64) - 1) // columns
         return bag % batch_size, bag // batch_size
 
-    rows, refused = settle_ids(
+    rows, refused = resolve_ids(
         bags.ids,
         row_splits,
         stack.index_dtype,
         by_example=bags.by_example,
         num_ids=[table.num_embeddings for table in tables],
         first_rows=stack.column_first_rows,
-        policies=[ID_POLICIES.index(table.id_policy) for table in tables],
+        policies=[table.id_policy for table in tables],
     )
     if any(table.id_policy == "error" for table in tables):
         rows = tf.cond(
