@@ -42,8 +42,8 @@ class Resume(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._fast_forward is not None:
             raise ValueError(
-                f"The epoch ended {self._fast_forward.left} batches before the step at which the run "
-                "was interrupted. Give fit the dataset that it was given before."
+                f"The epoch ended {self._fast_forward.left} batches before the step at which the "
+                "run was interrupted. Give fit the dataset that it was given before."
             )
         self._save(epoch + 1, 0)
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfrec_models.embeddings.id_policy import ID_POLICIES
 from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.embeddings.resolve_ids import refuse_id
-from tfrec_models.native.lookup import pool_rows, settle_ids
+from tfrec_models.native.lookup import pool_rows, resolve_ids
 
 
 def pool_native(store, stack, bags):
@@ -21,7 +21,7 @@ def pool_native(store, stack, bags):
     """
     tables = stack.column_tables
     row_splits = tf.cast(bags.row_splits, tf.int64)
-    rows, refused = settle_ids(
+    rows, refused = resolve_ids(
         bags.ids,
         row_splits,
         stack.index_dtype,

@@ -15,13 +15,13 @@ struct Step {
   const float* settings;
 };
 
-constexpr int kMostSlots = 3;
+constexpr int kMaxSlots = 3;
 
 // Of each rule: how many slots it has, how many settings, and whether a slot has one number a
 // row. `slots[s]` points at the row's part of slot s; `g` is its summed gradient.
 struct Sgd {
   static constexpr int kSlots = 0, kSettings = 0;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const*) {
@@ -33,7 +33,7 @@ struct Sgd {
 template <bool kNesterov>
 struct Momentum {
   static constexpr int kSlots = 1, kSettings = 1;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -49,7 +49,7 @@ struct Momentum {
 
 struct Adagrad {
   static constexpr int kSlots = 1, kSettings = 1;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -80,7 +80,7 @@ inline float SumOfSquares(const float* g, int64_t dim) {
 
 struct RowWiseAdagrad {
   static constexpr int kSlots = 1, kSettings = 1;
-  static constexpr bool kOneNumberARow = true;
+  static constexpr bool kRowWiseSlot = true;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -96,7 +96,7 @@ struct RowWiseAdagrad {
 template <bool kAmsgrad>
 struct LazyAdam {
   static constexpr int kSlots = kAmsgrad ? 3 : 2, kSettings = 3;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -120,7 +120,7 @@ struct LazyAdam {
 // With the usual power of one half. Settings: l1, l2, beta, l2 shrinkage.
 struct Ftrl {
   static constexpr int kSlots = 2, kSettings = 4;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
