@@ -70,8 +70,8 @@ def hint(state, expected):
         return "It is an optimizer's: give module.state_dict(), or load_torchrec_optimizer_state."
     if nested:
         return (
-            f"Some of its values are dicts: {nested[:5]}. Give the one that holds the weights, such "
-            f"as checkpoint[{nested[0]!r}]."
+            f"Some of its values are dicts: {nested[:5]}. Give the one that holds the weights, "
+            f"such as checkpoint[{nested[0]!r}]."
         )
     if any(key in expected for key in state):
         return None

@@ -89,7 +89,8 @@ def load_torchrec_state_dict(layer, state_dict, strict=True):
     if not isinstance(state_dict, Mapping):
         raise TypeError(
             "state_dict must be a dict from key to array, received "
-            f"{type(state_dict).__name__}. Give module.state_dict(), or what read_checkpoint returns."
+            f"{type(state_dict).__name__}. Give module.state_dict(), or what read_checkpoint "
+            "returns."
         )
     entries = _entries_of(layer)
     if is_facebook_dlrm(state_dict) and takes_facebook_dlrm(layer):
