@@ -1,9 +1,16 @@
 """Saving and loading of tables, each by itself though many share a variable."""
 
+import warnings
 import weakref
 
 from tfrec_models._compat.keras import stored_dataset
-from tfrec_models._rows.saved_tables import fits, load_table, save_places, saved_places
+from tfrec_models._rows.saved_tables import (
+    REGULARIZED,
+    fits,
+    load_table,
+    save_places,
+    saved_places,
+)
 
 
 class TableStore:
@@ -21,8 +28,10 @@ class TableStore:
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
-        for key, _, stack in self._stored():
+        for key, variable, stack in self._stored():
             save_places(store, key, stack)
+            if variable.regularizer is not None:
+                warnings.warn(REGULARIZED.format(variable.name), stacklevel=2)
 
     def load_own_variables(self, store):
         keys = list(store.keys())

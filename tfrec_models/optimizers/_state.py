@@ -6,6 +6,23 @@ from tfrec_models._compat.keras import stored_dataset
 from tfrec_models._rows.saved_tables import fits, load_table, save_places, saved_places
 
 
+def slot_stacks(variables, slots, averages):
+    """Returns a dict from the id of each slot of a table to the `TableStack` whose rows it has.
+
+    Args:
+        variables: list of the model's variables.
+        slots: list of list of `keras.Variable`, the slots of each.
+        averages: another such list, or None.
+    """
+    owned = zip(variables, slots, averages or [()] * len(slots), strict=True)
+    return {
+        id(slot): variable.table_stack
+        for variable, *lists in owned
+        for slot in (slot for slots in lists for slot in slots)
+        if hasattr(variable, "table_stack")
+    }
+
+
 def save_state(variables, stacks, store):
     """Writes variables as Keras does, and notes where the tables lie in those that have some.
 
@@ -39,31 +56,23 @@ def load_state(optimizer, variables, stacks, store):
             f"the file has {len(store.keys())}",
         )
         return
-    misfits = [
-        (key, variable, stacks.get(id(variable)))
-        for key, variable in zip(keys, variables, strict=True)
-        if not _fits(variable, stacks.get(id(variable)), store, key)
-    ]
-    by_table = [
-        (variable, stack, _common_tables(variable, stack, store, key))
-        for key, variable, stack in misfits
-    ]
-    if not all(tables for *_, tables in by_table):
-        key, variable, _ = misfits[[bool(tables) for *_, tables in by_table].index(False)]
-        shapes = tuple(variable.shape), tuple(stored_dataset(store, key).shape)
-        _warn(optimizer, "{!r} has shape {}, in the file {}".format(variable.name, *shapes))
-        return
-    apart = {key for key, _, _ in misfits}
+    by_table = {}
     for key, variable in zip(keys, variables, strict=True):
-        if key not in apart:
+        stack = stacks.get(id(variable))
+        if not _fits(variable, stack, store, key):
+            by_table[key] = _common_tables(variable, stack, store, key)
+            if not by_table[key]:
+                here, there = tuple(variable.shape), tuple(stored_dataset(store, key).shape)
+                _warn(optimizer, f"{variable.name!r} has shape {here}, in the file {there}")
+                return
+    left = []
+    for key, variable in zip(keys, variables, strict=True):
+        if key in by_table:
+            left += _load_tables(variable, stacks[id(variable)], by_table[key], store[key])
+        else:
             variable.assign(store[key])
-    left = [
-        f"{name!r} of {variable.name!r}"
-        for (key, *_), (variable, stack, tables) in zip(misfits, by_table, strict=True)
-        for name in _load_tables(variable, stack, tables, store[key])
-    ]
     if left:
-        _warn(optimizer, "the state of these tables has another size in the file", ", ".join(left))
+        _warn(optimizer, "these tables have another size in the file", f"that of tables {left}")
 
 
 def _fits(variable, stack, store, key):
@@ -93,7 +102,7 @@ def _load_tables(variable, stack, tables, values):
 
 def _warn(optimizer, reason, what="all of it"):
     warnings.warn(
-        f"Skipping the saved state of optimizer {optimizer.name!r} ({what}): {reason}. The weights "
+        f"Skipping the saved state of optimizer {optimizer.name!r}, {what}: {reason}. The weights "
         "of the model are not concerned. To continue a training exactly, load the state into an "
         "optimizer of the same class and settings, built on the same variables.",
         stacklevel=2,
