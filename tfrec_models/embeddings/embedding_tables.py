@@ -7,9 +7,10 @@ import keras
 from tfrec_models._rows.sharding import filled_by_shard
 from tfrec_models._rows.variables import made_once
 from tfrec_models.embeddings.table_stack import stack_tables
+from tfrec_models.embeddings.table_store import TableStore
 
 
-class EmbeddingTables(keras.layers.Layer, abc.ABC):
+class EmbeddingTables(TableStore, keras.layers.Layer, abc.ABC):
     """Base of layers that own embedding tables.
 
     A subclass gives `config_class` and `call`.
@@ -72,6 +73,8 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
                     dtype=dtype,
                     autocast=False,
                 )
+            # Optimizers save the state of a table by it, as Keras reads `regularizer` off a variable.
+            variable.table_stack = stack
             self._variables.append(variable)
         self.built = True
 

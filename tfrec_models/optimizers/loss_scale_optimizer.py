@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfrec_models.optimizers._state import load_state
+
 
 @keras.saving.register_keras_serializable("tfrec_models")
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
@@ -28,3 +30,6 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     def check_finite(self, grads):
         values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in grads]
         return super().check_finite(values)
+
+    def load_own_variables(self, store):
+        load_state(self, self.variables, {}, store)
