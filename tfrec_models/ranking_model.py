@@ -103,13 +103,18 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
 
 
 def running(training):
-    """The execution of a call: portable in inference, the caller's own otherwise.
+    """The execution of a call: XLA and native kernels are for training.
 
-    XLA and native kernels sum in another order, and a server may have neither. Without them in
-    inference, `evaluate`, `predict` and every export, Keras's of a model around this one included,
-    agree to the last bit.
+    Both sum in another order, and a server may have neither. Without them, direct calls,
+    `evaluate`, `predict` and every export, Keras's of a model around this one included, agree to
+    the last bit. As in every Keras model, a call that does not say `training=True` does not train;
+    but where it does not say so, a gradient may still be wanted, which portable lookups make slow.
     """
-    return execution.portable() if training is False else contextlib.nullcontext()
+    if training:
+        return contextlib.nullcontext()
+    if training is None:
+        return execution.changed(xla=False, kernels=False)
+    return execution.portable()
 
 
 def checked_dense(dense_features, dense_in_features):

@@ -83,12 +83,12 @@ class DLRMTrain(OwnExport, keras.Model):
             self.model.build()
         self.built = True
 
-    def call(self, batch):
+    def call(self, batch, training=True):
         wanted = ("dense_features", "sparse_features", "labels")
         if not isinstance(batch, Mapping) or set(batch) != set(wanted):
             came = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
             raise ValueError(f"DLRMTrain takes a dict with {list(wanted)}, received {came}.")
-        logits = self.model(batch["dense_features"], batch["sparse_features"])
+        logits = self.model(batch["dense_features"], batch["sparse_features"], training=training)
         if self.model.num_outputs == 1:
             logits = keras.ops.squeeze(logits, -1)
         labels = batch["labels"]

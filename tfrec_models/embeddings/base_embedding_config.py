@@ -46,6 +46,12 @@ class BaseEmbeddingConfig:
                 f"{self.feature_names!r}."
             )
         features = tuple(self.feature_names) or (self.name,)
+        for name in (self.name, *features):
+            if "\0" in name or name.encode(errors="replace").decode() != name:
+                raise ValueError(
+                    f"Names of tables and features must be valid Unicode without NUL, received "
+                    f"{name!r}."
+                )
         if len(set(features)) < len(features):
             raise ValueError(
                 f"feature_names of table {self.name!r} must be distinct, received "

@@ -162,3 +162,11 @@ class EmbeddingTables(TableStore, keras.layers.Layer, abc.ABC):
                 f"Tables must have distinct names, received {repeated} more than once. To look "
                 "several features up in one table, list them in its feature_names."
             )
+        outputs = self.embedding_names
+        repeated = sorted({name for name in outputs if outputs.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"Outputs must have distinct names, received {repeated} more than once: a feature "
+                "looked up in several tables is called feature@table there. Rename the feature "
+                "whose own name is this."
+            )

@@ -122,7 +122,18 @@ def using(execution: Execution) -> Iterator[Execution]:
 
 @contextlib.contextmanager
 def changed(**changes: Any) -> Iterator[Execution]:
-    """Within it, functions run as before but for some fields of `Execution`."""
+    """Within it, functions run as before but for some fields of `Execution`.
+
+    Args:
+        **changes: the fields and their values.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> with execution.changed(xla=False):
+    ...     execution.current().xla
+    False
+    """
     with using(dataclasses.replace(current(), **changes)) as execution:
         yield execution
 

@@ -100,6 +100,30 @@ def check_weights(features, weights, counts):
     )
 
 
+def check_weight_shapes(features, weights, ids):
+    """Refuses weights of another shape than their ids.
+
+    Args:
+        features: list of F str.
+        weights, ids: lists of F tensors of shape `(B, L)`.
+    """
+    shapes = [
+        (tf.shape(weight)[:2], tf.shape(row)[:2]) for weight, row in zip(weights, ids, strict=True)
+    ]
+    valid = [
+        tf.reduce_all(ours == theirs) & (tf.size(weight) == tf.size(row))
+        for weight, row, (ours, theirs) in zip(weights, ids, shapes, strict=True)
+    ]
+    return refuse_unless(
+        tf.stack(valid),
+        "Feature {} must have weights of the shape of its ids, received weights of shape {} and "
+        "ids of shape {}.",
+        features,
+        tf.stack([ours for ours, _ in shapes]),
+        tf.stack([theirs for _, theirs in shapes]),
+    )
+
+
 def check_finite_weights(features, weights):
     """Refuses weights that are NaN or infinite.
 

@@ -132,8 +132,7 @@ class Signatures:
             weights = None
             if self.is_weighted:
                 weights = [inputs[weights_name(name)] for name in names]
-                sizes = tf.stack([tf.size(row, tf.int64) for row in rows])
-                fits = input_checks.check_weights(self.features, weights, sizes)
+                fits = input_checks.check_weight_shapes(self.features, weights, rows)
                 weights = [
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
                     for weight, row, mask in zip(after([fits], weights), rows, used, strict=True)
