@@ -30,7 +30,7 @@ __all__ = [
     "find_compilers",
 ]
 
-# The longest that a process may wait for its kernels. With the first flags it is about half a
+# The longest that a process may wait for its kernels. With the first flags that is about half a
 # minute on a quiet machine, and several minutes on one that does much else.
 SECONDS = 600.0
 
