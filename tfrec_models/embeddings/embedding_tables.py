@@ -73,7 +73,7 @@ class EmbeddingTables(TableStore, keras.layers.Layer, abc.ABC):
                     dtype=dtype,
                     autocast=False,
                 )
-            # Optimizers save the state of a table by it, as Keras reads `regularizer` off a variable.
+            # By it optimizers save the state of each table.
             variable.table_stack = stack
             self._variables.append(variable)
         self.built = True
