@@ -95,7 +95,7 @@ def knows_variable(optimizer, variable):
 def stored_dataset(store, key):
     """What a weights file has under `key`, not read yet: an `h5py.Dataset`.
 
-    Keras reads whole datasets, keeps attributes of its own there and gives no public way to either.
+    Keras gives no public way to its shape and its attributes, and reads it whole.
 
     Args:
         store: what Keras hands to `save_own_variables` and `load_own_variables`.

@@ -12,8 +12,7 @@ from tfrec_models._compat.keras import stored_dataset
 REGULARIZED = (
     "{!r} has a regularizer, which walks every table in it at each step and is not saved with the "
     "model. Remove it and pass l2=... to the optimizer, which adds l2 times its weights to the "
-    "gradient of each row that was looked up: RowWiseAdagrad(l2=2e-5) for "
-    "keras.regularizers.L2(1e-5)."
+    "gradient of each row that was looked up; for keras.regularizers.L2(1e-5) that is l2=2e-5."
 )
 _PREFIX = "table:"
 

@@ -87,9 +87,7 @@ class TableStore:
                     rows = values[first : first + count]
                     problems.append(load_table(*wanted.pop(name), name, rows))
                 elif name not in known and key not in whole:
-                    problems.append(
-                        f"table {name!r} of {count} rows, which the model does not have"
-                    )
+                    problems.append(f"table {name!r} of {count} rows, unknown to the model")
         problems += [f"no table {name!r}" for name in wanted]
         return [problem for problem in problems if problem]
 

@@ -16,13 +16,13 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
     Args:
         inner_optimizer: The Keras optimizer to wrap.
-        initial_scale: Float, what the loss is multiplied by at first.
-        dynamic_growth_steps: Int, how many steps with finite gradients before the scale doubles.
-        name: String.
+        initial_scale: float, what the loss is multiplied by at first.
+        dynamic_growth_steps: int, how many steps with finite gradients before the scale doubles.
+        name: str.
 
     Example:
 
-    >>> from tfrec_models.optimizers import RowWiseAdagrad
+    >>> from tfrec_models.optimizers import LossScaleOptimizer, RowWiseAdagrad
     >>> LossScaleOptimizer(RowWiseAdagrad(learning_rate=0.05)).initial_scale
     32768.0
     """

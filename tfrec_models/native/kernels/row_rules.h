@@ -110,7 +110,7 @@ struct LazyAdam {
       first[d] += (g[d] - first[d]) * first_share;
       second[d] += (g[d] * g[d] - second[d]) * second_share;
       float below = second[d];
-      if (kAmsgrad) below = largest[d] = std::max(largest[d], second[d]);
+      if (kAmsgrad) below = largest[d] = std::max(second[d], largest[d]);  // Keeps NaN.
       w[d] = static_cast<T>(static_cast<float>(w[d]) -
                             rate * first[d] / (std::sqrt(below) + epsilon));
     }
@@ -125,6 +125,7 @@ struct Ftrl {
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
     const float rate = step.learning_rate, l1 = step.settings[0];
+    if (rate == 0) return;  // The formula divides by it.
     const float l2 = 2 * (step.settings[1] + step.settings[2] / (2 * rate));
     const float shrinkage = 2 * step.settings[3];
     float* __restrict sum = slots[0];
@@ -137,7 +138,8 @@ struct Ftrl {
       linear[d] += g[d] + shrinkage * weight - growth * weight;
       sum[d] = grown;
       const float clipped = std::min(std::max(linear[d], -l1), l1);
-      w[d] = static_cast<T>((clipped - linear[d]) / (scale + l2));
+      // Nothing holds an element without curvature: it never had a gradient, and stays.
+      if (scale + l2 != 0) w[d] = static_cast<T>((clipped - linear[d]) / (scale + l2));
     }
   }
 };
