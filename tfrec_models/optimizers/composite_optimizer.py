@@ -3,6 +3,7 @@
 import keras
 
 from tfrec_models._compat.keras import built_variables, count_step, own_variables
+from tfrec_models._compat.tensorflow import reductions_without_gradient
 from tfrec_models.optimizers._checks import check_count, check_state, check_variables
 
 
@@ -180,7 +181,8 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
             self.optimizers, split_grads, split_variables, strict=True
         ):
             if any(g is not None for g in part_grads):
-                part.apply(part_grads, part_variables)
+                with reductions_without_gradient():
+                    part.apply(part_grads, part_variables)
         count_step(self)
 
     def finalize_variable_values(self, var_list):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._compat.keras import OptimizerHooks, built_variables
+from tfrec_models._compat.tensorflow import reductions_without_gradient
 from tfrec_models._rows.merge_rows import merge_rows, read_rows, write_rows
 from tfrec_models._rows.sharding import (
     created_beside,
@@ -155,7 +156,8 @@ class RowOptimizer(OptimizerHooks):
                 else g
                 for g, v in zip(grads, variables, strict=True)
             ]
-        with tf.control_dependencies(self._finite_checks(grads, variables)):
+        checks = self._finite_checks(grads, variables)
+        with tf.control_dependencies(checks), reductions_without_gradient():
             super().apply(grads, variables)
 
     def apply_one_by_one(self, grads, variables, learning_rate):
