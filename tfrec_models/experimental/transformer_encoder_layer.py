@@ -5,6 +5,7 @@ import math
 import keras
 
 from tfrec_models._checks.arguments import check_positive, check_width
+from tfrec_models.layers.activation import activate
 from tfrec_models.layers.perceptron import linear
 
 FEEDFORWARD_DIM = 2048
@@ -88,7 +89,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         check_width(self, inputs, self.embedding_dim)
         attended = self.attention(inputs, inputs)
         inputs = self.norm1(inputs + self.dropout(attended))
-        hidden = self.dropout(keras.ops.relu(self.linear1(inputs)))
+        hidden = self.dropout(activate(keras.activations.relu, self.linear1(inputs)))
         return self.norm2(inputs + self.dropout(self.linear2(hidden)))
 
     def compute_output_shape(self, input_shape):

@@ -5,7 +5,7 @@ import math
 import keras
 
 from tfrec_models._checks.arguments import check_positive, check_width
-from tfrec_models.layers.activation import get_activation, serialize_activation
+from tfrec_models.layers.activation import activate, get_activation, serialize_activation
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -56,7 +56,7 @@ class Perceptron(keras.layers.Layer):
 
     def call(self, inputs):
         check_width(self, inputs, self.in_size)
-        return self.activation(self.linear(inputs))
+        return activate(self.activation, self.linear(inputs))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.out_size)

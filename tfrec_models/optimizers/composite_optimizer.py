@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._compat.keras import built_variables, count_step, own_variables
+from tfrec_models._compat.tensorflow import reductions_without_gradient
 from tfrec_models.optimizers._checks import (
     check_count,
     check_gradients,
@@ -190,7 +191,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         split_grads = self._split(grads, variables)
         split_variables = self._split(variables, variables)
         checks = finite_checks(self, grads, variables) if self.check_finite else []
-        with tf.control_dependencies(checks):
+        with tf.control_dependencies(checks), reductions_without_gradient():
             for part, part_grads, part_variables in zip(
                 self.optimizers, split_grads, split_variables, strict=True
             ):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._compat.keras import OptimizerHooks, built_variables
+from tfrec_models._compat.tensorflow import reductions_without_gradient
 from tfrec_models._rows.merge_rows import merge_rows, read_rows, write_rows
 from tfrec_models._rows.sharding import (
     created_beside,
@@ -170,7 +171,7 @@ class RowOptimizer(OptimizerHooks):
                 for g, v in zip(grads, variables, strict=True)
             ]
         checks = finite_checks(self, grads, variables) if self.check_finite else []
-        with tf.control_dependencies(checks):
+        with tf.control_dependencies(checks), reductions_without_gradient():
             super().apply(grads, variables)
 
     def apply_one_by_one(self, grads, variables, learning_rate):
