@@ -19,6 +19,6 @@ def limit_exit(grace_seconds: float = GRACE_SECONDS) -> None:
     Args:
         grace_seconds: float.
     """
-    atexit.register(
-        faulthandler.dump_traceback_later, grace_seconds, exit=True, file=sys.__stderr__
-    )
+    # Where there is no standard error, 2 is the file that would be it.
+    file = 2 if sys.__stderr__ is None else sys.__stderr__
+    atexit.register(faulthandler.dump_traceback_later, grace_seconds, exit=True, file=file)

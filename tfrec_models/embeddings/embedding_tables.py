@@ -20,7 +20,7 @@ class EmbeddingTables(TableStore, keras.layers.Layer, abc.ABC):
         **kwargs: those of `keras.layers.Layer`.
     """
 
-    config_class = None
+    config_class: type
 
     def __init__(self, tables, **kwargs):
         super().__init__(**kwargs)

@@ -64,7 +64,7 @@ class _Default:
         self._lock = threading.Lock()
         self.value = Execution(kernels=os.environ.get("TFREC_MODELS_NATIVE", "1") != "0")
 
-    def change(self, **changes: bool) -> None:
+    def change(self, changes: dict[str, Any]) -> None:
         with self._lock:
             self.value = dataclasses.replace(self.value, **changes)
 
@@ -168,4 +168,4 @@ def set_default(*, xla: bool | None = None, kernels: bool | None = None) -> None
     >>> execution.set_default(xla=True)
     """
     changes = {"xla": xla, "kernels": kernels}
-    _default.change(**{name: bool(value) for name, value in changes.items() if value is not None})
+    _default.change({name: bool(value) for name, value in changes.items() if value is not None})

@@ -18,7 +18,7 @@ try:
     import fcntl
 except ImportError:
     # Windows. Two processes may then compile the same thing, and either result is right.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 _log = logging.getLogger("tfrec_models")
 

@@ -1,5 +1,7 @@
 """Pooled embeddings of several features, side by side."""
 
+import itertools
+
 import keras
 
 from tfrec_models._compat.keras import register_tree_node
@@ -137,10 +139,8 @@ class KeyedTensor:
     def to_dict(self):
         """Returns the blocks as a dict from name to `(batch, n)` tensor."""
         offsets, before = self.offset_per_key(), (slice(None),) * self._key_dim
-        return {
-            key: self._values[(*before, slice(offsets[i], offsets[i + 1]))]
-            for i, key in enumerate(self._keys)
-        }
+        places = [(*before, slice(start, end)) for start, end in itertools.pairwise(offsets)]
+        return {key: self._values[place] for key, place in zip(self._keys, places, strict=True)}
 
     def __getitem__(self, key):
         return _block(self.to_dict(), key)
