@@ -11,13 +11,14 @@ from tfrec_models import execution
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models._strategy_training import StrategyTraining
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 
 INPUTS = ("dense_features", "sparse_features")
 
 
-class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
+class RankingModel(StrategyTraining, OwnExport, DeserializesChildren, keras.Model, abc.ABC):
     """Base of models over dense and sparse features.
 
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
@@ -93,14 +94,6 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
         dense_features, _ = split_inputs(dense_features, sparse_features)
         return keras.KerasTensor((dense_features.shape[0], self.num_outputs), self.compute_dtype)
 
-    @classmethod
-    def from_config(cls, config):
-        config = {
-            key: keras.saving.deserialize_keras_object(value) if _is_object(value) else value
-            for key, value in config.items()
-        }
-        return cls(**config)
-
 
 def running(training):
     """The execution of a call: XLA and native kernels are for training.
@@ -160,7 +153,3 @@ def split_inputs(dense_features, sparse_features):
             f"as arguments of these names. Received {came}."
         )
     return dense_features["dense_features"], dense_features["sparse_features"]
-
-
-def _is_object(value):
-    return isinstance(value, dict) and "class_name" in value

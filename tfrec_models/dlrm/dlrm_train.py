@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import keras
 
 from tfrec_models._export_guard import OwnExport
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.ranking_model import RankingModel
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class DLRMTrain(OwnExport, keras.Model):
+class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
     """A DLRM that takes labels and returns its loss, as TorchRec's does.
 
     For loops that want the loss from the model itself, and for `fit` without a compiled loss:
@@ -110,8 +111,3 @@ class DLRMTrain(OwnExport, keras.Model):
             **super().get_config(),
             "dlrm_module": keras.saving.serialize_keras_object(self.model),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        module = keras.saving.deserialize_keras_object(config["dlrm_module"])
-        return cls(**{**config, "dlrm_module": module})

@@ -6,11 +6,12 @@ import keras
 
 from tfrec_models._rows.sharding import filled_by_shard
 from tfrec_models._rows.variables import made_once
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.embeddings.table_stack import stack_tables
 from tfrec_models.embeddings.table_store import TableStore
 
 
-class EmbeddingTables(TableStore, keras.layers.Layer, abc.ABC):
+class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.ABC):
     """Base of layers that own embedding tables.
 
     A subclass gives `config_class` and `call`.
@@ -122,11 +123,6 @@ class EmbeddingTables(TableStore, keras.layers.Layer, abc.ABC):
             **super().get_config(),
             "tables": [keras.saving.serialize_keras_object(table) for table in self.tables],
         }
-
-    @classmethod
-    def from_config(cls, config):
-        tables = [keras.saving.deserialize_keras_object(table) for table in config["tables"]]
-        return super().from_config({**config, "tables": tables})
 
     def _blocks(self):
         """The (name, table) of each output block, table by table."""
