@@ -33,7 +33,7 @@ class RankingModel(StrategyTraining, OwnExport, DeserializesChildren, keras.Mode
 
     def __init__(self, dense_in_features, **kwargs):
         super().__init__(**kwargs)
-        check_positive("dense_in_features", dense_in_features)
+        dense_in_features = check_positive("dense_in_features", dense_in_features)
         self.dense_in_features = dense_in_features
         # Lookups of ragged ids do not compile; jit_compile="auto" would try to on a GPU.
         self.supports_jit = False

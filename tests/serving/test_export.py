@@ -138,7 +138,7 @@ def test_bad_arguments(exported, tmp_path):
         export(model, tmp_path, version=0)
     with pytest.raises(ValueError, match="table_dtype must be None or one of .*received 'int4'"):
         export(model, tmp_path, table_dtype="int4")
-    with pytest.raises(ValueError, match="padding_value must be an int, received 0.5"):
+    with pytest.raises(ValueError, match="padding_value must be an int64, .* received 0.5"):
         export(model, tmp_path, padding_value=0.5)
     with pytest.raises(ValueError, match="padding_value must be an int64, as ids are"):
         export(model, tmp_path, padding_value=2**63)

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfrec_models._checks.arguments import check_integer
 from tfrec_models._compat.keras import forget_validation_data
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
@@ -89,8 +90,8 @@ def fit(
     >>> fit(model, dataset, directory, epochs=3, save_every=2, verbose=0).epoch
     [2]
     """
-    if save_every is not None and save_every < 1:
-        raise ValueError(f"save_every must be at least 1 step or None, received {save_every}.")
+    if save_every is not None:
+        check_integer("save_every", save_every, 1, "at least 1 step or None")
     check_strategy(model)
     strategy = model.distribute_strategy
     data = EpochData(dataset, strategy, steps_per_epoch)

@@ -58,7 +58,7 @@ class InteractionArch(keras.layers.Layer):
 
     def __init__(self, num_sparse_features, **kwargs):
         super().__init__(**kwargs)
-        check_not_negative("num_sparse_features", num_sparse_features)
+        num_sparse_features = check_not_negative("num_sparse_features", num_sparse_features)
         self.num_sparse_features = num_sparse_features
         self.interaction = Compiled(dot_interaction)
 

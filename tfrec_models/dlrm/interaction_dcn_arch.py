@@ -48,7 +48,7 @@ class InteractionDCNArch(DeserializesChildren, keras.layers.Layer):
 
     def __init__(self, num_sparse_features, crossnet, **kwargs):
         super().__init__(**kwargs)
-        check_positive("num_sparse_features", num_sparse_features)
+        num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         check_is_layer("crossnet", crossnet, "LowRankCrossNet")
         self.num_sparse_features = num_sparse_features
         self.crossnet = crossnet

@@ -61,7 +61,7 @@ class InteractionProjectionArch(DeserializesChildren, keras.layers.Layer):
 
     def __init__(self, num_sparse_features, interaction_branch1, interaction_branch2, **kwargs):
         super().__init__(**kwargs)
-        check_positive("num_sparse_features", num_sparse_features)
+        num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         check_is_layer("interaction_branch1", interaction_branch1, "DenseArch")
         check_is_layer("interaction_branch2", interaction_branch2, "DenseArch")
         self.num_sparse_features = num_sparse_features

@@ -49,8 +49,8 @@ class TransformerEncoderLayer(keras.layers.Layer):
 
     def __init__(self, embedding_dim, nhead, **kwargs):
         super().__init__(**kwargs)
-        check_positive("embedding_dim", embedding_dim)
-        check_positive("nhead", nhead)
+        embedding_dim = check_positive("embedding_dim", embedding_dim)
+        nhead = check_positive("nhead", nhead)
         if embedding_dim % nhead:
             raise ValueError(
                 f"embedding_dim must be a multiple of nhead, received "

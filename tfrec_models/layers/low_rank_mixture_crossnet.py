@@ -56,8 +56,8 @@ class LowRankMixtureCrossNet(CrossNetBase):
         self, in_features, num_layers, num_experts=1, low_rank=1, activation="relu", **kwargs
     ):
         super().__init__(in_features, num_layers, **kwargs)
-        check_positive("num_experts", num_experts)
-        check_positive("low_rank", low_rank)
+        num_experts = check_positive("num_experts", num_experts)
+        low_rank = check_positive("low_rank", low_rank)
         if activation == "swish_layernorm":
             raise ValueError(
                 "activation='swish_layernorm' has weights of a fixed width and serves MLPs only; "

@@ -42,8 +42,8 @@ class Perceptron(keras.layers.Layer):
 
     def __init__(self, in_size, out_size, bias=True, activation="relu", **kwargs):
         super().__init__(**kwargs)
-        check_positive("in_size", in_size)
-        check_positive("out_size", out_size)
+        in_size = check_positive("in_size", in_size)
+        out_size = check_positive("out_size", out_size)
         self.in_size, self.out_size, self.bias = in_size, out_size, bias
         self.activation = get_activation(activation, out_size, dtype=self.dtype_policy)
         self.linear = linear(in_size, out_size, bias, dtype=self.dtype_policy)

@@ -6,6 +6,7 @@ import time
 import keras
 import tensorflow as tf
 
+from tfrec_models._checks.arguments import check_integer, check_positive
 from tfrec_models._compat.keras import build_for_training, count_atomically
 from tfrec_models._compat.tensorflow import has_failed, num_workers, server_addresses
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
@@ -124,17 +125,16 @@ def fit_on_servers(
                 f"itself; received {type(function).__name__}. Make the dataset inside a "
                 "function and pass that."
             )
-    for name, number in (
-        ("steps_per_epoch", steps_per_epoch),
-        ("epochs", epochs),
-        ("save_every", save_every or 1),
-        ("max_pending", max_pending or 1),
-    ):
-        if not isinstance(number, int) or number < 1:
-            raise ValueError(
-                f"{name} must be an integer of at least 1, received {number}. Workers repeat their "
-                "data for ever, so only steps_per_epoch says where an epoch ends."
-            )
+    check_integer(
+        "steps_per_epoch",
+        steps_per_epoch,
+        1,
+        "an integer of at least 1, since workers repeat their data without end",
+    )
+    check_positive("epochs", epochs)
+    for name, number in (("save_every", save_every), ("max_pending", max_pending)):
+        if number is not None:
+            check_integer(name, number, 1, "a positive integer or None")
     check_callbacks(callbacks)
     strategy = model.distribute_strategy
     check_server_strategy(model, strategy)
