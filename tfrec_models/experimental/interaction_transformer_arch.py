@@ -64,6 +64,8 @@ class InteractionTransformerArch(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
+        embedding_dim = check_positive("embedding_dim", embedding_dim)
+        nhead = check_positive("nhead", nhead)
         ntransformer_layers = check_positive("ntransformer_layers", ntransformer_layers)
         if attend_over not in ATTEND_OVER:
             raise ValueError(
