@@ -317,16 +317,17 @@ def test_weights_of_no_ids(order, traced):
     # Tensors that TensorFlow makes empty have no memory at all.
     ids, weights, lengths = tf.zeros([0], tf.int64), tf.zeros([0]), tf.zeros([4], tf.int64)
 
-    def gradients(weights):
+    def features(weights):
         if order == "by_feature":
-            features = KeyedJaggedTensor(["a", "b"], ids, weights, lengths=lengths)
-        else:
-            rows = tf.RaggedTensor.from_row_lengths(ids, lengths)
-            rows = tf.RaggedTensor.from_uniform_row_length(rows, 2)
-            features = (rows, rows.with_flat_values(weights))
+            return KeyedJaggedTensor(["a", "b"], ids, weights, lengths=lengths)
+        rows = tf.RaggedTensor.from_row_lengths(ids, lengths)
+        rows = tf.RaggedTensor.from_uniform_row_length(rows, 2)
+        return rows, rows.with_flat_values(weights)
+
+    def gradients(weights):
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            loss = tf.reduce_sum(tf.square(ebc(features, training=True).values()))
+            loss = tf.reduce_sum(tf.square(ebc(features(weights), training=True).values()))
         of_table, of_weights = tape.gradient(loss, [table, weights])
         return of_table.indices, of_table.values, of_weights
 
