@@ -11,6 +11,7 @@ from tfrec_models import execution
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
+from tfrec_models._keyed_jagged_data import KeyedJaggedData
 from tfrec_models._serialization import DeserializesChildren
 from tfrec_models._strategy_training import StrategyTraining
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
@@ -18,7 +19,9 @@ from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 INPUTS = ("dense_features", "sparse_features")
 
 
-class RankingModel(StrategyTraining, OwnExport, DeserializesChildren, keras.Model, abc.ABC):
+class RankingModel(
+    KeyedJaggedData, StrategyTraining, OwnExport, DeserializesChildren, keras.Model, abc.ABC
+):
     """Base of models over dense and sparse features.
 
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.

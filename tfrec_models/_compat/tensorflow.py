@@ -15,6 +15,7 @@ from tensorflow.python.ops.resource_variable_ops import variable_accessed
 __all__ = [
     "ragged_from_variant",
     "ragged_to_variant",
+    "complete_spec",
     "decompose_indexed_slices",
     "has_failed",
     "has_op_callbacks",
@@ -77,6 +78,22 @@ def ragged_from_variant(variant, dtype, output_ragged_rank, row_splits_dtype):
     return tf.RaggedTensor._from_variant(
         variant, dtype, output_ragged_rank=output_ragged_rank, row_splits_dtype=row_splits_dtype
     )
+
+
+def complete_spec(spec_class, make_empty):
+    """Gives the spec of an ExtensionType what strategies and tf.data ask of specs of their own.
+
+    A strategy asks for a value without examples, for replicas that have none left;
+    `Dataset.window`, `scan` and `reduce` ask for dtype, shape and class apart.
+
+    Args:
+        spec_class: class of the spec, with properties `shape` and `dtype`.
+        make_empty: function from a spec to its value without examples.
+    """
+    spec_class._create_empty_value = make_empty
+    spec_class._to_legacy_output_types = lambda spec: spec.dtype
+    spec_class._to_legacy_output_shapes = lambda spec: spec.shape
+    spec_class._to_legacy_output_classes = lambda spec: spec
 
 
 class LazyIndexedSlices(tf.IndexedSlices):

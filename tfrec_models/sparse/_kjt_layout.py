@@ -60,19 +60,14 @@ def num_splits(spec, stride):
     return None if stride is None else stride * _rows_of_bags(spec) + 1
 
 
-def example_major(kjt):
-    """Returns the ids, and the weights or None, as ragged `(B, F, None)`."""
+def example_major(kjt, flat):
+    """Returns `flat` (the ids or the weights) as ragged `(B, F, None)`."""
     keys, stride = len(kjt.feature_names), kjt.stride()
-    order = _transposed(keys, stride)
-
-    def packed(flat):
-        bags = tf.gather(kjt.as_bags(flat), order)
-        return tf.RaggedTensor.from_uniform_row_length(
-            bags, tf.cast(keys, bags.row_splits.dtype), nrows=tf.cast(stride, bags.row_splits.dtype)
-        )
-
-    weights = None if kjt.flat_weights is None else packed(kjt.flat_weights)
-    return packed(kjt.flat_values), weights
+    bags = tf.gather(kjt.as_bags(flat), _transposed(keys, stride))
+    dtype = bags.row_splits.dtype
+    return tf.RaggedTensor.from_uniform_row_length(
+        bags, tf.cast(keys, dtype), nrows=tf.cast(stride, dtype)
+    )
 
 
 def key_major(spec, ids, weights):

@@ -26,9 +26,9 @@ class KeyedJaggedTensorBatchEncoder(tf.experimental.ExtensionTypeBatchEncoder):
 
     def encode(self, spec, value, minimum_rank=0):
         return [
-            _to_variant(ragged, by_example=minimum_rank > 0)
-            for ragged in example_major(value)
-            if ragged is not None
+            _to_variant(example_major(value, flat), by_example=minimum_rank > 0)
+            for flat in (value.flat_values, value.flat_weights)
+            if flat is not None
         ]
 
     def decode(self, spec, encoded_value):

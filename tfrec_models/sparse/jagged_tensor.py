@@ -136,17 +136,15 @@ class JaggedTensor(tf.experimental.ExtensionType):
         """Returns where each bag starts, and the end: `(batch + 1,)`."""
         return self.row_splits
 
-    def offsets_or_none(self):
-        """Returns the offsets, which are always known here."""
-        return self.offsets()
+    # Computed where TorchRec may not have them yet, so never None.
+    offsets_or_none = offsets
 
     def lengths(self):
         """Returns the number of ids in each bag: `(batch,)`."""
         return self.row_splits[1:] - self.row_splits[:-1]
 
-    def lengths_or_none(self):
-        """Returns the lengths, which are always known here."""
-        return self.lengths()
+    # Computed where TorchRec may not have them yet, so never None.
+    lengths_or_none = lengths
 
     def weights(self):
         """Returns the weights, `(num_values,)`.

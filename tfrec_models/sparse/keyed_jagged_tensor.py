@@ -4,14 +4,8 @@ import typing
 
 import tensorflow as tf
 
-from tfrec_models.sparse import _kjt_construction, _kjt_regroup
-from tfrec_models.sparse._kjt_layout import (
-    assemble,
-    dynamic_stride,
-    example_major,
-    static_shape,
-    without_examples,
-)
+from tfrec_models._compat.tensorflow import complete_spec
+from tfrec_models.sparse import _kjt_construction, _kjt_layout, _kjt_regroup
 from tfrec_models.sparse.batching import KeyedJaggedTensorBatchEncoder
 from tfrec_models.sparse.jagged_tensor import JaggedTensor
 
@@ -80,15 +74,11 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
         @property
         def shape(self):
-            return static_shape(self)
+            return _kjt_layout.static_shape(self)
 
         @property
         def dtype(self):
             return self.flat_values.dtype
-
-        def _create_empty_value(self):
-            """What a strategy gives a replica that has no examples left."""
-            return without_examples(self)
 
     def __init__(self, keys, values, weights=None, lengths=None, offsets=None, stride=None):
         self.feature_names, self.flat_values, self.row_splits, self.flat_weights = (
@@ -137,7 +127,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             ValueError: if the list is empty, keys repeat, only some have weights or the numbers of
                 examples differ.
         """
-        return assemble(cls, *_kjt_construction.parts_of_list(kjt_list))
+        return _kjt_layout.assemble(cls, *_kjt_construction.parts_of_list(kjt_list))
 
     @classmethod
     def empty(
@@ -163,7 +153,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     @property
     def shape(self):
         """Static shape `(B, F, None)`: examples, keys, ids of a bag."""
-        return static_shape(self)
+        return _kjt_layout.static_shape(self)
 
     @property
     def dtype(self):
@@ -192,18 +182,16 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         """Returns where each bag starts, and the end: `(F * B + 1,)`."""
         return self.row_splits if self.feature_names else self.row_splits[:1]
 
-    def offsets_or_none(self):
-        """Returns the offsets; here there are always some."""
-        return self.offsets()
+    # Computed where TorchRec may not have them yet, so never None.
+    offsets_or_none = offsets
 
     def lengths(self):
         """Returns the number of ids in each bag, key by key: `(F * B,)`."""
         offsets = self.offsets()
         return offsets[1:] - offsets[:-1]
 
-    def lengths_or_none(self):
-        """Returns the lengths, which are always known here."""
-        return self.lengths()
+    # Computed where TorchRec may not have them yet, so never None.
+    lengths_or_none = lengths
 
     def weights(self):
         """Returns the weight of each id, `(num_values,)`.
@@ -221,7 +209,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
     def stride(self):
         """Returns the number of examples B: an int where known, else a scalar int32 tensor."""
-        return dynamic_stride(self)
+        return _kjt_layout.dynamic_stride(self)
 
     def stride_per_key(self):
         """Returns a list with the number of examples of each key, the stride for all."""
@@ -295,8 +283,19 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
     def to_packed(self):
         """Returns the ids as a packed `tf.RaggedTensor` of shape `(B, F, None)`."""
-        return example_major(self)[0]
+        return _kjt_layout.example_major(self, self.flat_values)
+
+    def to_packed_weights(self):
+        """Returns the weights as `to_packed` returns the ids, or None if there are none."""
+        return (
+            None
+            if self.flat_weights is None
+            else _kjt_layout.example_major(self, self.flat_weights)
+        )
 
     def as_bags(self, flat):
         """Returns `flat` (the values or the weights) as ragged `(F * B, None)`, key by key."""
         return tf.RaggedTensor.from_row_splits(flat, self.offsets(), validate=False)
+
+
+complete_spec(KeyedJaggedTensor.Spec, _kjt_layout.without_examples)

@@ -1,7 +1,5 @@
 """Pooled embeddings of several features, side by side."""
 
-import itertools
-
 import keras
 
 from tfrec_models._compat.keras import register_tree_node
@@ -82,17 +80,20 @@ class KeyedTensor:
 
         Raises:
             KeyError: on an unknown name.
-            ValueError: on an empty group, or if the KeyedTensors differ in `key_dim`.
+            ValueError: if the KeyedTensors differ in `key_dim`.
         """
         key_dims = sorted({keyed_tensor.key_dim() for keyed_tensor in keyed_tensors})
         if len(key_dims) > 1:
             raise ValueError(f"regroup needs KeyedTensors of one key_dim, received {key_dims}.")
-        if not all(groups):
-            raise ValueError(f"regroup needs a name in each group, received {groups}.")
         blocks = {}
         for keyed_tensor in keyed_tensors:
             blocks.update(keyed_tensor.to_dict())
-        return [_concat([_block(blocks, name) for name in group], *key_dims) for group in groups]
+        return [
+            _concat([_block(blocks, name) for name in group], *key_dims)
+            if group
+            else keyed_tensors[0]._columns(0, 0)
+            for group in groups
+        ]
 
     @staticmethod
     def regroup_as_dict(keyed_tensors, groups, keys):
@@ -138,9 +139,11 @@ class KeyedTensor:
 
     def to_dict(self):
         """Returns the blocks as a dict from name to `(batch, n)` tensor."""
-        offsets, before = self.offset_per_key(), (slice(None),) * self._key_dim
-        places = [(*before, slice(start, end)) for start, end in itertools.pairwise(offsets)]
-        return {key: self._values[place] for key, place in zip(self._keys, places, strict=True)}
+        offsets = self.offset_per_key()
+        return {key: self._columns(offsets[i], offsets[i + 1]) for i, key in enumerate(self._keys)}
+
+    def _columns(self, start, end):
+        return self._values[(slice(None),) * self._key_dim + (slice(start, end),)]
 
     def __getitem__(self, key):
         return _block(self.to_dict(), key)
