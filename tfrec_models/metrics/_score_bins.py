@@ -6,6 +6,7 @@ import tensorflow as tf
 
 NO_KEY = tf.int32.max
 LOWEST = tf.int32.min
+NUM_HOLES = 1024
 
 
 class Bins(NamedTuple):
@@ -85,8 +86,8 @@ def joined(*parts):
 def partition(examples, size):
     """Returns bins of examples, exact if they have fewer different keys than `size`.
 
-    Otherwise gaps between neighbouring edges have about equal shares of the positives and of the
-    negatives together, each class counting half: none more than 2 / (size - 3).
+    Otherwise no gap has more than 1 / (size - 2 * NUM_HOLES - 3) of the examples, each class
+    counting half.
     """
     held = tf.reduce_any(examples.weights > 0, axis=0)
     keys = tf.boolean_mask(examples.keys, held)
@@ -102,12 +103,10 @@ def partition(examples, size):
 
     share = sum(tf.math.divide_no_nan(row, tf.reduce_sum(row)) for row in weights)
     share = tf.cumsum(share) / tf.maximum(tf.reduce_sum(share), 1)
-    quantile = tf.cast(share * (size - 3), tf.int32)
-    ends = tf.logical_or(
-        tf.equal(tf.range(num_keys), 0), tf.equal(tf.range(num_keys), num_keys - 1)
-    )
+    quantile = tf.cast(share * (size - 2 * NUM_HOLES - 3), tf.int32)
     passes = tf.concat([[True], quantile[1:] > quantile[:-1]], axis=0)[:num_keys]
-    is_edge = tf.logical_or(tf.logical_or(ends, passes), num_keys < size)
+    is_edge = tf.logical_or(passes, _beside_holes(keys))
+    is_edge = tf.logical_or(is_edge, num_keys < size)
 
     edge = tf.cumsum(tf.cast(is_edge, tf.int32), exclusive=True)
     slot = size * tf.cast(is_edge, tf.int32) + edge
@@ -118,6 +117,21 @@ def partition(examples, size):
     lowest = tf.math.unsorted_segment_min(keys, gap, size + 1)[:size]
     highest = tf.math.unsorted_segment_max(keys, gap, size + 1)[:size]
     return Bins(edges, tf.reshape(summed, (2, 2, size)), lowest, highest)
+
+
+def _beside_holes(keys):
+    """Whether each key is the first or the last, or beside one of the largest holes.
+
+    Scores that come in the order of their distance from one score close in on a hole. A gap over
+    it would hold scores of both sides, and their order with all that come later would be lost.
+    """
+    num_keys = tf.size(keys)
+    wide = tf.cast(keys, tf.float64)
+    holes = tf.math.top_k(wide[1:] - wide[:-1], tf.clip_by_value(num_keys - 1, 0, NUM_HOLES))[1]
+    number = tf.range(num_keys)
+    beside = tf.concat([holes, holes + 1], axis=0)
+    beside = tf.scatter_nd(beside[:, tf.newaxis], tf.ones_like(beside), [num_keys]) > 0
+    return tf.logical_or(beside, tf.logical_or(tf.equal(number, 0), tf.equal(number, num_keys - 1)))
 
 
 def pairs_in_gaps(weights):

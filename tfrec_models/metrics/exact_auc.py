@@ -8,7 +8,7 @@ from tfrec_models.metrics import _score_bins as score_bins
 from tfrec_models.metrics._binary_metric import BinaryMetric
 from tfrec_models.metrics._examples import examples
 
-SIZE = 1 << 16
+SIZE = 1 << 14
 # The share of pairs whose order may be lost between two partitions.
 TOLERANCE = 1e-4
 
