@@ -12,6 +12,8 @@ import tensorflow as tf  # noqa: E402
 from tests.support import oracle  # noqa: E402
 from tests.support.recordings_plugin import RecordingsPlugin  # noqa: E402
 from tfrec_models import native  # noqa: E402
+from tfrec_models.native.build import find_compilers  # noqa: E402
+from tfrec_models.native.library import why_unavailable  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -37,9 +39,13 @@ def two_devices():
 
 @pytest.fixture(scope="session")
 def kernels():
-    """Skips where the native kernels cannot be compiled."""
+    """Skips without a C++ compiler or with TFREC_MODELS_NATIVE=0; else the kernels must load."""
+    if os.environ.get("TFREC_MODELS_NATIVE") == "0":
+        pytest.skip("TFREC_MODELS_NATIVE=0")
+    if not find_compilers():
+        pytest.skip("no C++ compiler")
     if not native.is_native_available():
-        pytest.skip("no native kernels: no C++ compiler, or TFREC_MODELS_NATIVE=0")
+        pytest.fail(f"There is a C++ compiler and no native kernels: {why_unavailable()}.")
 
 
 @pytest.fixture(params=["native", "stock"])

@@ -1,5 +1,6 @@
 """`fit`, `evaluate` and `predict` of ragged batches under a tf.distribute strategy."""
 
+import logging
 import warnings
 
 import keras
@@ -7,6 +8,8 @@ import tensorflow as tf
 
 from tfrec_models import execution
 from tfrec_models._compat.keras import TrainerHooks, map_structure
+
+_log = logging.getLogger("tfrec_models")
 
 
 class StrategyTraining(TrainerHooks):
@@ -51,6 +54,9 @@ class StrategyTraining(TrainerHooks):
         )
 
         def step(data):
+            if not tf.executing_eagerly():
+                name = getattr(step_function, "__name__", "step")
+                _log.info("%s of %s is traced with %s.", name, self.name, chosen)
             with execution.using(chosen):
                 logs = step_function(data)
             if not many_workers:

@@ -11,13 +11,17 @@ from tfrec_models import execution
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
+from tfrec_models._keyed_jagged_data import KeyedJaggedData
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models._strategy_training import StrategyTraining
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
 
 INPUTS = ("dense_features", "sparse_features")
 
 
-class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
+class RankingModel(
+    KeyedJaggedData, StrategyTraining, OwnExport, DeserializesChildren, keras.Model, abc.ABC
+):
     """Base of models over dense and sparse features.
 
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
@@ -32,7 +36,7 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
 
     def __init__(self, dense_in_features, **kwargs):
         super().__init__(**kwargs)
-        check_positive("dense_in_features", dense_in_features)
+        dense_in_features = check_positive("dense_in_features", dense_in_features)
         self.dense_in_features = dense_in_features
         # Lookups of ragged ids do not compile; jit_compile="auto" would try to on a GPU.
         self.supports_jit = False
@@ -93,23 +97,20 @@ class RankingModel(StrategyTraining, OwnExport, keras.Model, abc.ABC):
         dense_features, _ = split_inputs(dense_features, sparse_features)
         return keras.KerasTensor((dense_features.shape[0], self.num_outputs), self.compute_dtype)
 
-    @classmethod
-    def from_config(cls, config):
-        config = {
-            key: keras.saving.deserialize_keras_object(value) if _is_object(value) else value
-            for key, value in config.items()
-        }
-        return cls(**config)
-
 
 def running(training):
-    """The execution of a call: portable in inference, the caller's own otherwise.
+    """The execution of a call: XLA and native kernels are for training.
 
-    XLA and native kernels sum in another order, and a server may have neither. Without them in
-    inference, `evaluate`, `predict` and every export, Keras's of a model around this one included,
-    agree to the last bit.
+    Both sum in another order, and a server may have neither. Without them, direct calls,
+    `evaluate`, `predict` and every export, Keras's of a model around this one included, agree to
+    the last bit. As in every Keras model, a call that does not say `training=True` does not train;
+    but where it does not say so, a gradient may still be wanted, which portable lookups make slow.
     """
-    return execution.portable() if training is False else contextlib.nullcontext()
+    if training:
+        return contextlib.nullcontext()
+    if training is None:
+        return execution.changed(xla=False, kernels=False)
+    return execution.portable()
 
 
 def checked_dense(dense_features, dense_in_features):
@@ -155,7 +156,3 @@ def split_inputs(dense_features, sparse_features):
             f"as arguments of these names. Received {came}."
         )
     return dense_features["dense_features"], dense_features["sparse_features"]
-
-
-def _is_object(value):
-    return isinstance(value, dict) and "class_name" in value

@@ -154,6 +154,78 @@ def test_old_ones_are_deleted_and_leftovers_too(tmp_path):
         TrainingCheckpoint({}, tmp_path, max_to_keep=0)
 
 
+def _state(text):
+    return lambda directory: (directory / "checkpoint").write_text(text)
+
+
+LEFTOVERS = {
+    "an empty state file": _state(""),
+    "a state file of something else": _state("not a protocol buffer {"),
+    "a state file that names what is gone": _state('model_checkpoint_path: "ckpt-7"'),
+    "a state file that is not text": lambda directory: (directory / "checkpoint").write_bytes(
+        b"\xff\x00\xfe"
+    ),
+    "no state file": lambda directory: (directory / "checkpoint").unlink(),
+    "a file where a folder is made": lambda directory: (directory / "ckpt-4_temp").write_text(""),
+    "a link to nowhere": lambda directory: (directory / "ckpt-4_temp").symlink_to("nowhere"),
+    "a folder of a killed save": lambda directory: (directory / "ckpt-9_temp" / "part").mkdir(
+        parents=True
+    ),
+    "data without an index": lambda directory: (
+        directory / "ckpt-4.data-00000-of-00001"
+    ).write_text("cut"),
+    "a folder with the name of an index": lambda directory: (directory / "ckpt-9.index").mkdir(),
+    "a folder with the name of a checkpoint": lambda directory: (directory / "ckpt-3").mkdir(),
+    "names of other things": lambda directory: (directory / "ckpt-9.index.tempstate7").write_text(
+        ""
+    ),
+}
+
+
+@pytest.mark.parametrize("leftover", LEFTOVERS)
+def test_leftovers_do_not_stop_a_run(leftover, tmp_path):
+    """The newest whole checkpoint is restored, saving goes on, and the old ones are deleted."""
+    variable = table()
+    saved = TrainingCheckpoint({"table": variable}, tmp_path)
+    for epoch in range(3):
+        variable.assign_add(tf.ones((6, 2)))
+        saved.save({"epoch": epoch})
+    expected = variable.numpy()
+    LEFTOVERS[leftover](tmp_path)
+    variable.assign(tf.zeros((6, 2)))
+    again = TrainingCheckpoint({"table": variable}, tmp_path)
+    assert again.restore() == {"epoch": 2}
+    np.testing.assert_array_equal(variable, expected)
+    again.delete_unfinished()
+    assert not list(tmp_path.glob("*_temp"))
+    assert os.path.basename(again.save({"epoch": 3})) == "ckpt-4"
+    assert again.restore() == {"epoch": 3}
+    assert [os.path.basename(path) for path in again.paths()] == ["ckpt-2", "ckpt-3", "ckpt-4"]
+    assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "ckpt-4")
+
+
+def test_a_damaged_checkpoint_is_written_over_and_counts_for_nothing(tmp_path):
+    """Of two that are kept, both are whole."""
+    saved = TrainingCheckpoint({"table": table()}, tmp_path, max_to_keep=2)
+    for epoch in range(3):
+        saved.save({"epoch": epoch})
+    (tmp_path / "ckpt-3.index").write_bytes(b"")
+    again = TrainingCheckpoint({"table": table()}, tmp_path, max_to_keep=2)
+    with pytest.warns(UserWarning, match="ckpt-3 is damaged"):
+        assert again.restore() == {"epoch": 1}
+    assert os.path.basename(again.save({"epoch": 2})) == "ckpt-3"
+    assert [os.path.basename(path) for path in again.paths()] == ["ckpt-2", "ckpt-3"]
+    assert again.restore() == {"epoch": 2}
+
+
+def test_saving_without_restoring_does_not_fall_behind(tmp_path):
+    """A second run that begins anew in the same directory writes the newest checkpoint."""
+    for number in range(2):
+        for epoch in range(2):
+            TrainingCheckpoint({"table": table()}, tmp_path).save({"run": number, "epoch": epoch})
+    assert TrainingCheckpoint({"table": table()}, tmp_path).restore() == {"run": 1, "epoch": 1}
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path):
     """On a file system of 1 MB: the second save fails, says so, and the first loads."""
     size = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]

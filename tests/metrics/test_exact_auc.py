@@ -1,69 +1,198 @@
+import keras
 import numpy as np
-import pytest
+import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from tfrec_models.metrics import auc
+from tfrec_models.metrics import ExactAUC, auc
+from tfrec_models.metrics import exact_auc as module
+
+ROWS = 60_000
 
 
-def brute_force(labels, scores):
-    """The definition, pair by pair."""
-    above = pairs = 0.0
-    for i, (y, s) in enumerate(zip(labels, scores, strict=True)):
-        for j, (z, t) in enumerate(zip(labels, scores, strict=True)):
-            if i != j:
-                pairs += y * (1 - z)
-                above += y * (1 - z) * ((s > t) + 0.5 * (s == t))
-    return above / pairs
+def data(seed=0, rows=ROWS):
+    """Logits of a float64 normal, labels drawn from them, and weights."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=rows)
+    labels = (rng.random(rows) < 1 / (1 + np.exp(-z))).astype(np.float32)
+    return z, labels, rng.random(rows).astype(np.float32)
 
 
-def test_equals_scikit_learn_with_ties():
-    """Ranks with tied scores give the area under the ROC curve."""
-    rng = np.random.default_rng(0)
-    labels, scores = rng.integers(0, 2, 500), rng.integers(0, 40, 500)
-    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+def updated(scores, labels, weights=None, batch=4096, **kwargs):
+    """A metric that was given all rows in batches, the last one smaller."""
+    metric = ExactAUC(from_logits=True, **kwargs)
+    update = tf.function(metric.update_state, reduce_retracing=True)
+    for start in range(0, len(scores), batch):
+        rows = slice(start, start + batch)
+        sliced = [column[rows] for column in (labels, scores, weights) if column is not None]
+        update(*map(tf.constant, sliced))
+    return metric
 
 
-def test_probabilities_as_labels_equal_the_sum_over_pairs():
-    """With probabilities as labels it is the formula over pairs, ties and self pairs included."""
-    rng = np.random.default_rng(1)
-    labels, scores = rng.random(200), rng.integers(0, 50, 200)
-    assert auc(labels, scores) == pytest.approx(brute_force(labels, scores), abs=1e-12)
-    assert auc(labels, labels) == pytest.approx(brute_force(labels, labels), abs=1e-12)
+class ExactAUCTest(tf.test.TestCase):
+    def check(self, scores, labels, weights=None, tolerance=1e-4, **kwargs):
+        scores = np.asarray(scores, np.float32)
+        value = updated(scores, labels, weights, **kwargs).result()
+        expected = roc_auc_score(labels, scores, sample_weight=weights)
+        self.assertNear(float(value), expected, tolerance)
 
+    def test_scores_of_every_kind(self):
+        """Close, tiny, huge, heavy-tailed and few different logits, with weights."""
+        z, labels, weights = data()
+        for scores in (
+            z,
+            1 + z * 1e-6,
+            -0.05 + z * 1e-8,
+            z * 1e-30,
+            z * 1e-42,
+            z * 1e37,
+            np.sign(z) * np.exp(15 * np.abs(z)),
+            np.round(z),
+            np.round(2 * z) * 1e-7 + 3,
+        ):
+            self.check(scores, labels, weights)
 
-def test_probabilities_as_labels_equal_the_mean_over_drawn_labels():
-    """Numerator and denominator are expectations over labels drawn from the probabilities."""
-    p, scores = np.array([0.2, 0.7, 0.5]), np.array([1.0, 3.0, 2.0])
-    above = pairs = 0.0
-    for labels in np.ndindex(2, 2, 2):
-        y = np.array(labels)
-        chance = np.prod(np.where(y == 1, p, 1 - p))
-        count = y.sum() * (3 - y.sum())
-        pairs += chance * count
-        above += chance * count * (auc(y, scores) if count else 0)
-    assert auc(p, scores) == pytest.approx(above / pairs, abs=1e-12)
+    def test_equal_scores_and_signed_zeros(self):
+        """Ties count half; minus zero equals zero."""
+        _, labels, weights = data(rows=500)
+        self.check(np.full(500, 7.5), labels, weights, tolerance=1e-7)
+        self.check(np.where(np.arange(500) % 2, 0.0, -0.0), labels, weights, tolerance=1e-7)
 
+    def test_examples_in_an_order_of_their_own(self):
+        """Sorted by score, by its distance from a score, or by label, in both directions."""
+        z, labels, weights = data()
+        keys = z, np.abs(z), np.abs(z - 0.37), labels, labels * 10 + z, np.abs(z) * (1 - labels)
+        for key in keys:
+            ascending = np.argsort(key, kind="stable")
+            for order in (ascending, ascending[::-1]):
+                self.check(z[order], labels[order], weights[order])
+                self.check(1 + z[order] * 1e-5, labels[order], weights[order])
 
-def test_perfect_reversed_and_constant_scores():
-    """The ends of the range, and one half where all scores are equal."""
-    assert auc([0, 0, 1], [1, 2, 3]) == 1.0
-    assert auc([0, 0, 1], [3, 2, 1]) == 0.0
-    assert auc([0, 0, 1], [5, 5, 5]) == 0.5
+    def test_scores_that_move(self):
+        """As in training: close to each other at first, far apart later, then elsewhere."""
+        z, labels, weights = data()
+        widths = np.geomspace(1e-6, 3, ROWS)
+        self.check(z * widths, labels, weights)
+        self.check(z * 1e-3 + np.linspace(-5, 5, ROWS), labels, weights)
 
+    def test_closing_in_on_a_score_within_others(self):
+        """What the partition bears least: outside in, at one place of a wide distribution."""
+        z, labels, weights = data()
+        inner = np.argsort(-np.abs(z))
+        other, other_labels, _ = data(seed=1)
+        scores = np.concatenate([other, 1 + z[inner] * 1e-3])
+        labels = np.concatenate([other_labels, labels[inner]])
+        self.check(scores, labels, np.concatenate([weights, weights]))
 
-@pytest.mark.parametrize(
-    ("labels", "scores", "message"),
-    [
-        ([0, 1], [0.5], "Received 2 labels and 1 scores"),
-        ([0, 2], [0.5, 0.6], r"must lie in \[0, 1\]. Received 2.0"),
-        ([0, np.nan], [0.5, 0.6], "Received nan"),
-        ([0, 1], [0.5, np.nan], "Received NaN in row 1"),
-        ([1, 1], [0.5, 0.6], "Received 2 labels summing to 2"),
-        ([0, 0], [0.5, 0.6], "at least one positive and one negative"),
-        ([], [], "Received 0 labels"),
-    ],
-)
-def test_errors(labels, scores, message):
-    """Each bad input is refused with what came."""
-    with pytest.raises(ValueError, match=message):
-        auc(labels, scores)
+    def test_rare_positives(self):
+        """A hundred positives of 60,000."""
+        z, _, weights = data()
+        labels = (np.random.default_rng(2).random(ROWS) < 0.003 / (1 + np.exp(-z))).astype(int)
+        self.assertBetween(labels.sum(), 50, 150)
+        self.check(z, labels, weights)
+
+    def test_exact_up_to_many_different_scores(self):
+        """As many different scores as there are edges, in small batches: to float32."""
+        z, labels, weights = data(rows=6000)
+        self.check(z, labels, weights, batch=100, tolerance=1e-7)
+
+    def test_against_the_function(self):
+        """`auc` of the same rows and weights is the same."""
+        z, labels, weights = data(rows=3000)
+        scores = z.astype(np.float32)
+        value = updated(scores, labels, weights).result()
+        self.assertNear(float(value), auc(labels, scores, weights), 1e-7)
+
+    def test_memory_is_bounded(self):
+        """The state keeps its size, under one MiB, whatever was added."""
+        metric = updated(*data()[:2])
+        size = sum(np.prod(v.shape) * v.numpy().itemsize for v in metric.variables)
+        fresh = sum(np.prod(v.shape) * v.numpy().itemsize for v in ExactAUC().variables)
+        self.assertEqual(size, fresh)
+        self.assertLess(size, 2**20)
+
+    def test_scores_are_rarely_divided(self):
+        """Of examples in no order, only in the first batches: a step is cheap."""
+        z, labels, _ = data(rows=200_000)
+        metric = ExactAUC(from_logits=True)
+        update = tf.function(metric.update_state)
+        divided, edges = 0, metric.edges.numpy()
+        for start in range(0, 200_000, 4000):
+            rows = slice(start, start + 4000)
+            update(tf.constant(labels[rows]), tf.constant(z[rows], tf.float32))
+            divided += not np.array_equal(edges, metric.edges.numpy())
+            edges = metric.edges.numpy()
+        self.assertLess(divided, 12)
+
+    def test_window(self):
+        """The latest examples alone, to the example, whatever lies at the window's border."""
+        z, labels, weights = data(rows=9000)
+        for window in (1000, 1024, 8999, 20_000):
+            metric = updated(z.astype(np.float32), labels, weights, batch=700, window=window)
+            expected = roc_auc_score(labels[-window:], z[-window:], sample_weight=weights[-window:])
+            self.assertNear(float(metric.result()), expected, 1e-4)
+
+    def test_window_that_one_class_has_left(self):
+        """One half, though weights that do not add up exactly came and went."""
+        metric = ExactAUC(window=3)
+        metric.update_state([1, 1, 0], [0.5, 0.6, 0.7], [0.1, 0.2, 0.3])
+        metric.update_state([0, 0, 0], [0.5, 0.6, 0.7], [0.1, 0.2, 0.3])
+        self.assertEqual(float(metric.result()), 0.5)
+
+    def test_merge_state(self):
+        """Metrics of parts of the data, at different scores, merge into that of all."""
+        z, labels, weights = data()
+        z = np.where(np.arange(ROWS) < 25_000, z, 1 + z * 1e-4).astype(np.float32)
+        merged, *others = (
+            updated(z[rows], labels[rows], weights[rows])
+            for rows in (slice(25_000), slice(25_000, 40_000), slice(40_000, None))
+        )
+        merged.merge_state(others)
+        self.assertNear(
+            float(merged.result()), roc_auc_score(labels, z, sample_weight=weights), 1e-4
+        )
+        merged.update_state(labels[:100], z[:100])
+        self.assertAllInRange(merged.result(), 0.5, 1.0)
+
+    def test_undefined_values(self):
+        """One half before any update, and where a class has no weight."""
+        metric = ExactAUC()
+        self.assertEqual(float(metric.result()), 0.5)
+        metric.update_state([1, 1], [0.2, 0.9])
+        self.assertEqual(float(metric.result()), 0.5)
+        metric.update_state([0, 0], [0.5, 0.9], [0, 0])
+        self.assertEqual(float(metric.result()), 0.5)
+        metric.update_state([0], [0.5])
+        self.assertEqual(float(metric.result()), 0.5)
+        metric.update_state([0], [0.1])
+        self.assertEqual(float(metric.result()), 0.75)
+
+    def test_probabilities_are_not_made_equal(self):
+        """Half precision and infinite logits are compared as they are."""
+        labels = np.array([0, 1, 0, 1])
+        metric = ExactAUC(from_logits=True)
+        for dtype in (tf.float16, tf.bfloat16, tf.float32, tf.float64):
+            metric.update_state(labels, tf.constant([-np.inf, 200, 100, np.inf], dtype))
+        self.assertEqual(float(metric.result()), 1.0)
+
+    def test_stateless(self):
+        """Keras's stateless calls work, inside a function too."""
+        metric = ExactAUC()
+        variables = metric.stateless_update_state(metric.variables, [0, 1], [0.2, 0.4])
+        self.assertEqual(float(metric.stateless_result(variables)), 1.0)
+        self.assertEqual(float(metric.result()), 0.5)
+
+    def test_reset(self):
+        """After a reset it is as new, with a window too."""
+        for window in (None, 4):
+            metric = ExactAUC(window=window)
+            metric.update_state([0, 1, 1], [0.9, 0.1, 0.2])
+            metric.reset_state()
+            self.assertEqual(float(metric.result()), 0.5)
+            metric.update_state([0, 1], [0.1, 0.9])
+            self.assertEqual(float(metric.result()), 1.0)
+
+    def test_capacity_is_what_the_docstring_says(self):
+        """The numbers of the docstring are those of the code."""
+        self.assertIn(f"{module.SIZE - 1:,} scores", ExactAUC.__doc__)
+        self.assertIn("1e-4", ExactAUC.__doc__)
+        self.assertEqual(keras.saving.get_registered_name(ExactAUC), "tfrec_models>ExactAUC")

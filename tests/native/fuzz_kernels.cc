@@ -2,22 +2,32 @@
 // the plainest loops that say the same. sanitize.sh builds it with each sanitizer.
 //
 // Usage: fuzz_kernels BATCHES SEED
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
+#include <memory>
 #include <random>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "large_pages.h"
+#include "optional_array.h"
 #include "pool_bags.h"
 #include "row_rules.h"
-#include "settle_ids.h"
+#include "resolve_ids.h"
+#include "sort_keys.h"
 #include "transpose_bags.h"
 #include "update_rows.h"
 
 namespace {
 
 using tfrec::Bags;
+using tfrec::OptionalArray;
 
 std::mt19937_64 random_bits;
 
@@ -42,8 +52,8 @@ tfrec::ParallelFor OnThreads(int64_t threads) {
   };
 }
 
-void Check(bool fine, const char* what) {
-  if (fine) return;
+void Check(bool is_right, const char* what) {
+  if (is_right) return;
   std::fprintf(stderr, "FAILED: %s\n", what);
   std::exit(1);
 }
@@ -61,6 +71,11 @@ struct Batch {
   Bags<Row> bags;
   int64_t table_rows, dim;
   bool weighted, mean;
+
+  // Present with weights, also where there are none of them.
+  OptionalArray<const float> Weights() const {
+    return weighted ? OptionalArray<const float>(weights.data()) : OptionalArray<const float>();
+  }
 };
 
 template <typename Row>
@@ -87,9 +102,12 @@ Batch<Row> RandomBatch(bool huge_rows) {
   batch.weighted = Upto(2) == 0;
   batch.mean = !batch.weighted && Upto(1);
   if (batch.weighted) batch.weights = Normals(batch.rows.size());
-  batch.bags = {batch.rows.data(), static_cast<int64_t>(batch.rows.size()),
-                single ? nullptr : batch.splits.data(), bags, features};
-  Check(batch.bags.AreWhole(), "splits");
+  batch.bags.rows = batch.rows.data();
+  batch.bags.num_rows_named = batch.rows.size();
+  if (!single) batch.bags.splits = OptionalArray<const int64_t>(batch.splits.data());
+  batch.bags.num_bags = bags;
+  batch.bags.num_features = features;
+  Check(batch.bags.IsValid(), "splits");
   return batch;
 }
 
@@ -97,7 +115,7 @@ Batch<Row> RandomBatch(bool huge_rows) {
 template <typename Row>
 double Share(const Batch<Row>& batch, int64_t bag, int64_t at) {
   if (batch.weighted) return batch.weights[at];
-  return batch.mean ? 1.0 / batch.bags.Kept(bag) : 1.0;
+  return batch.mean ? 1.0 / batch.bags.NumKept(bag) : 1.0;
 }
 
 template <typename Row>
@@ -111,10 +129,9 @@ template <typename Row>
 void TestPooling(const Batch<Row>& batch, int64_t threads) {
   const int64_t dim = batch.dim, bags = batch.bags.num_bags;
   const std::vector<float> table = Normals(batch.table_rows * dim), upstream = Normals(bags * dim);
-  const float* weights = batch.weighted ? batch.weights.data() : nullptr;
   std::vector<float> pooled(bags * dim, NAN), weight_gradients(batch.rows.size(), NAN);
   OnThreads(threads)(bags, 1, [&](int64_t first, int64_t last) {
-    tfrec::PoolBags(table.data(), dim, batch.bags, weights, batch.mean, first, last,
+    tfrec::PoolBags(table.data(), dim, batch.bags, batch.Weights(), batch.mean, first, last,
                     pooled.data());
     tfrec::WeightGradients(table.data(), dim, batch.bags, upstream.data(), first, last,
                            weight_gradients.data());
@@ -156,15 +173,15 @@ template <typename Row>
 Transposed<Row> Transpose(const Batch<Row>& batch, int64_t threads) {
   const tfrec::ParallelFor parallel_for = OnThreads(threads);
   const tfrec::TransposeBags<Row> transposed(
-      batch.bags, batch.weighted ? batch.weights.data() : nullptr, batch.mean, threads,
-      parallel_for);
+      batch.bags, batch.Weights(), batch.mean, threads, parallel_for);
   Transposed<Row> out;
   out.rows.resize(transposed.num_rows());
   out.starts.resize(transposed.num_rows() + 1);
   out.places.resize(transposed.num_occurrences());
+  // Also of a batch without rows.
+  Check(transposed.has_scales() == (batch.weighted || batch.mean), "scales are given");
   if (transposed.has_scales()) out.scales.resize(transposed.num_occurrences());
-  transposed.Write({out.rows.data(), out.starts.data(), out.places.data(),
-                    transposed.has_scales() ? out.scales.data() : nullptr});
+  transposed.Write({out.rows.data(), out.starts.data(), out.places.data(), out.scales.data()});
   return out;
 }
 
@@ -197,7 +214,7 @@ Transposed<Row> TestTranspose(const Batch<Row>& batch, int64_t threads) {
 // The update on several threads gives the bits that one thread gives.
 template <typename Rule, typename Row>
 void TestUpdate(const Batch<Row>& batch, const Transposed<Row>& transposed, int64_t threads) {
-  const int64_t dim = batch.dim, slot_dim = Rule::kOneNumberARow ? 1 : dim;
+  const int64_t dim = batch.dim, slot_dim = Rule::kRowWiseSlot ? 1 : dim;
   const std::vector<float> upstream = Normals(batch.bags.num_bags * dim);
   const std::vector<float> table = Normals(batch.table_rows * dim);
   const float settings[] = {0.5f, 0.001f, 1e-7f, 0.1f, 0.2f};
@@ -210,9 +227,14 @@ void TestUpdate(const Batch<Row>& batch, const Transposed<Row>& transposed, int6
     for (int s = 0; s < Rule::kSlots; ++s) {
       target.slots[s] = memory.data() + table.size() + s * batch.table_rows * slot_dim;
     }
-    const tfrec::RowGradients<float> gradients = {
-        transposed.starts.data(), transposed.places.data(),
-        transposed.scales.empty() ? nullptr : transposed.scales.data(), upstream.data(), dim};
+    tfrec::RowGradients<float> gradients;
+    gradients.starts = OptionalArray<const int32_t>(transposed.starts.data());
+    gradients.places = OptionalArray<const int32_t>(transposed.places.data());
+    if (batch.weighted || batch.mean) {
+      gradients.scales = OptionalArray<const float>(transposed.scales.data());
+    }
+    gradients.upstream = upstream.data();
+    gradients.dim = dim;
     OnThreads(run ? threads : 1)(transposed.rows.size(), 1, [&](int64_t first, int64_t last) {
       tfrec::UpdateRows<Rule>(target, transposed.rows.data(), gradients,
                               tfrec::Step{0.05f, settings}, first, last);
@@ -228,14 +250,14 @@ void TestUpdate(const Batch<Row>& batch, const Transposed<Row>& transposed, int6
   }
 }
 
-void TestSettle() {
+void TestResolve() {
   const int64_t num_ids = 1 + Upto(20), first_row = Upto(100);
   std::vector<int64_t> ids(Upto(50)), rows(ids.size());
   for (int64_t& id : ids) id = Upto(3) ? Upto(num_ids - 1) : Upto(200) - 100;
   if (!ids.empty() && Upto(3) == 0) ids[0] = Upto(1) ? INT64_MIN : INT64_MAX;
   for (int policy = 0; policy < tfrec::kNumPolicies; ++policy) {
     const tfrec::IdRange range = {num_ids, first_row, static_cast<tfrec::IdPolicy>(policy)};
-    const int64_t refused = tfrec::SettleIds(ids.data(), ids.size(), range, rows.data());
+    const int64_t refused = tfrec::ResolveIds(ids.data(), ids.size(), range, rows.data());
     int64_t first_bad = -1;
     for (size_t i = 0; i < ids.size(); ++i) {
       const bool inside = ids[i] >= 0 && ids[i] < num_ids;
@@ -248,10 +270,41 @@ void TestSettle() {
         }
         if (policy == tfrec::kOov) expected = first_row + num_ids;
       }
-      Check(rows[i] == expected, "settled id");
+      Check(rows[i] == expected, "resolved id");
     }
     Check(refused == first_bad, "first id refused");
   }
+}
+
+template <typename Row>
+void TestDistinct(int64_t threads) {
+  std::vector<Row> rows(Upto(Upto(1) ? 20 : 30000));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<Row>(3 * i);
+  std::shuffle(rows.begin(), rows.end(), random_bits);
+  const tfrec::ParallelFor parallel_for = OnThreads(threads);
+  Check(tfrec::AreDistinct<Row>(rows.data(), rows.size(), threads, parallel_for), "distinct");
+  if (rows.size() < 2) return;
+  rows[0] = rows[1 + Upto(rows.size() - 2)];
+  Check(!tfrec::AreDistinct<Row>(rows.data(), rows.size(), threads, parallel_for), "a repeat");
+}
+
+// Several threads move the same memory at once while others read it; no byte changes.
+void TestLargePages(int64_t threads) {
+  const size_t bytes = (size_t{40} << 20) + Upto(1 << 20);
+  std::unique_ptr<char[]> memory(new char[bytes]);
+  for (size_t i = 0; i < bytes; i += 64) memory[i] = static_cast<char>(i >> 6);
+  tfrec::LargePages pages;
+  OnThreads(threads)(2 * threads, 1, [&](int64_t first, int64_t last) {
+    for (int64_t k = first; k < last; ++k) {
+      pages.Move(memory.get() + k % 2, bytes - 1);
+      for (size_t i = 0; i < bytes; i += 64) {
+        Check(memory[i] == static_cast<char>(i >> 6), "moving changes nothing");
+      }
+    }
+  });
+  // Less than a page, and nothing.
+  pages.Move(memory.get(), 100);
+  pages.Move(nullptr, 0);
 }
 
 template <typename Row>
@@ -280,7 +333,10 @@ int main(int argc, char** argv) {
     TestAll<int64_t>(threads);
     // Rows of 62 bits take the wide keys.
     TestTranspose(RandomBatch<int64_t>(true), threads);
-    TestSettle();
+    TestResolve();
+    TestDistinct<int32_t>(threads);
+    TestDistinct<int64_t>(threads);
+    if (i % 100 == 0) TestLargePages(1 + i / 100 % 4);
   }
   std::printf("%d batches: all as defined\n", batches);
 }

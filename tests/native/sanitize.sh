@@ -9,7 +9,7 @@ kernels="$here/../../tfrec_models/native/kernels"
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 for sanitizer in address undefined thread; do
-    "${CXX:-g++}" -std=c++17 -O1 -g -Wall -Wextra -fno-math-errno -fsanitize=$sanitizer \
+    "${CXX:-g++}" -std=c++17 -O1 -g -Wall -Wextra -Werror -fno-math-errno -fsanitize=$sanitizer \
         -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS -I "$kernels" -pthread \
         "$here/fuzz_kernels.cc" -o "$build/$sanitizer"
     printf '%s: ' "$sanitizer"

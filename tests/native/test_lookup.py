@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, native
 from tfrec_models.embeddings.id_policy import ID_POLICIES
-from tfrec_models.native.bag_gradient import BagGradient
-from tfrec_models.native.library import tell_once
-from tfrec_models.native.lookup import pool_rows, settle_ids
+from tfrec_models.native import library
+from tfrec_models.native.bag_gradient import BagGradient, transpose_bags
+from tfrec_models.native.library import OnceLogger
+from tfrec_models.native.lookup import pool_rows, resolve_ids
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -266,17 +267,17 @@ def test_functional_model_trains():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_other_types_take_the_stock_path(dtype, caplog):
+def test_other_types_take_the_stock_path(dtype, caplog, monkeypatch):
     """A table of a type without kernels trains all the same, and one line of the log says how."""
     ebc = collection(data_type=dtype)
     ebc.build()
-    tell_once.cache_clear()
+    monkeypatch.setattr(library, "_once", OnceLogger(library._log))
     with caplog.at_level("INFO", logger="tfrec_models"):
         for _ in range(2):
             _, (gradient,) = run(ebc, lambda _: packed(LENGTHS["mixed"], "int64"))
     assert not isinstance(gradient, BagGradient)
     assert caplog.messages == [
-        "Lookups and optimizers use TensorFlow's operations, not the kernels: "
+        "Lookups and optimizers use TensorFlow's operations, not the native kernels: "
         f"they have no {dtype} tables."
     ]
 
@@ -292,17 +293,75 @@ def test_rows_and_splits_are_checked():
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many weights as rows"):
         pool_rows(table, tf.constant([0, 1]), tf.constant([0, 2]), tf.ones(3))
     with pytest.raises(tf.errors.InvalidArgumentError, match="row_splits must rise"):
-        settle_ids(
-            tf.constant([0, 1]), tf.constant([0, 5], tf.int64), tf.int32, True, [9], [1], [0]
+        resolve_ids(
+            tf.constant([0, 1]), tf.constant([0, 5], tf.int64), tf.int32, True, [9], [1], ["error"]
         )
 
 
 def test_rows_beyond_32_bits():
     """Row numbers that do not fit in 32 bits stay apart and in order."""
-    from tfrec_models.native.bag_gradient import transpose_bags
-
     rows = tf.constant([2**40, 5, -1, 2**40 + 1, 2**62, 5, 2**40], tf.int64)
     found, starts, places, _ = transpose_bags(rows, [], [])
     assert found.numpy().tolist() == [5, 2**40, 2**40 + 1, 2**62]
     assert starts.numpy().tolist() == [0, 2, 4, 5, 6]
     assert places.numpy().tolist() == [1, 5, 0, 6, 3, 4]
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("order", ["by_example", "by_feature"])
+def test_weights_of_no_ids(order, traced):
+    """A batch without any id has weights all the same: its gradients are empty, not refused."""
+    ebc = collection(is_weighted=True)
+    ebc.build()
+    table = ebc.variables[0].value
+    # Tensors that TensorFlow makes empty have no memory at all.
+    ids, weights, lengths = tf.zeros([0], tf.int64), tf.zeros([0]), tf.zeros([4], tf.int64)
+
+    def features(weights):
+        if order == "by_feature":
+            return KeyedJaggedTensor(["a", "b"], ids, weights, lengths=lengths)
+        rows = tf.RaggedTensor.from_row_lengths(ids, lengths)
+        rows = tf.RaggedTensor.from_uniform_row_length(rows, 2)
+        return rows, rows.with_flat_values(weights)
+
+    def gradients(weights):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            loss = tf.reduce_sum(tf.square(ebc(features(weights), training=True).values()))
+        of_table, of_weights = tape.gradient(loss, [table, weights])
+        return of_table.indices, of_table.values, of_weights
+
+    rows, values, of_weights = (tf.function(gradients) if traced else gradients)(weights)
+    assert rows.shape == of_weights.shape == (0,)
+    assert values.shape == (0, 4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize("num_bags", [0, 3])
+def test_transpose_of_nothing(weighted, mean, num_bags):
+    """Bags without ids, and no bags, have scales where weights or a mean ask for them."""
+    rows, starts, places, scales = transpose_bags(
+        tf.zeros([0], tf.int64),
+        [tf.zeros([num_bags + 1], tf.int64)],
+        [tf.zeros([0])] if weighted else [],
+        mean=mean,
+    )
+    assert starts.numpy().tolist() == [0]
+    assert rows.shape == places.shape == (0,)
+    assert [scale.shape for scale in scales] == [(0,)] * (weighted or mean)
+
+
+def test_policies_are_named():
+    """The kernel knows the id policies by the names that tables have."""
+    for policy in ID_POLICIES:
+        rows, refused = resolve_ids(
+            tf.constant([1, 12]), tf.constant([0, 2], tf.int64), tf.int32, True, [10], [5], [policy]
+        )
+        expected = {"error": -1, "clip": 14, "hash": 7, "oov": 15, "drop": -1}[policy]
+        assert rows.numpy().tolist() == [6, expected]
+        assert refused.numpy() == (1 if policy == "error" else -1)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="wrap"):
+        resolve_ids(
+            tf.constant([1]), tf.constant([0, 1], tf.int64), tf.int32, True, [9], [1], ["wrap"]
+        )

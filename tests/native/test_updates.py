@@ -207,6 +207,38 @@ def test_bad_inputs_are_refused():
     assert (table.numpy() == 1).all()
 
 
+def test_rows_must_be_distinct():
+    """Rows that do not rise are checked for repeats, which two threads would write at once."""
+    table = tf.Variable(tf.ones((ROWS, COLUMNS)))
+    merged = MergedRows(tf.ones((3, COLUMNS)), tf.constant([5, 1, 3]), None)
+    update_rows(table, [], merged, "sgd", [], 1.0)
+    assert table.numpy()[:, 0].tolist() == [1, 0, 1, 0, 1, 0, 1]
+    for rows in ([5, 1, 5], [2, 2, 3], [6, 0, 0]):
+        merged = MergedRows(tf.ones((3, COLUMNS)), tf.constant(rows), None)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="rows of an update must be dist"):
+            update_rows(table, [], merged, "sgd", [], 1.0)
+    assert table.numpy()[:, 0].tolist() == [1, 0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_an_update_without_ids(name):
+    """A weighted lookup of no ids leaves the table as it is, in a graph, whatever the rule."""
+    table, optimizer = tf.Variable(tf.ones((ROWS, COLUMNS))), OPTIMIZERS[name][0]()
+    optimizer.build([table])
+
+    @tf.function
+    def step(weights):
+        with tf.GradientTape() as tape:
+            pooled = pool_rows(
+                table, tf.zeros([0], tf.int64), tf.zeros([4], tf.int64), weights, mean=False
+            )
+            loss = tf.reduce_sum(tf.square(pooled))
+        optimizer.apply([tape.gradient(loss, table)], [table])
+
+    step(tf.zeros([0]))
+    assert (table.numpy() == 1).all()
+
+
 def test_under_mirrored_strategy(two_devices):
     """Each replica looks up in its own copy; the joined gradients give one replica's weights."""
 

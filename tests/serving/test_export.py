@@ -138,7 +138,7 @@ def test_bad_arguments(exported, tmp_path):
         export(model, tmp_path, version=0)
     with pytest.raises(ValueError, match="table_dtype must be None or one of .*received 'int4'"):
         export(model, tmp_path, table_dtype="int4")
-    with pytest.raises(ValueError, match="padding_value must be an int, received 0.5"):
+    with pytest.raises(ValueError, match="padding_value must be an int64, .* received 0.5"):
         export(model, tmp_path, padding_value=0.5)
     with pytest.raises(ValueError, match="padding_value must be an int64, as ids are"):
         export(model, tmp_path, padding_value=2**63)
@@ -247,3 +247,28 @@ def test_keras_export_says_what_to_call(exported, tmp_path, container):
     if container != "itself":
         with pytest.raises(TypeError, match="a model that contains a ranking model, export the o"):
             export(model, tmp_path)
+
+
+def test_features_named_as_keywords(tmp_path):
+    """A feature may be called "class"."""
+    table = EmbeddingBagConfig(9, DIM, "t", feature_names=["class", "import"])
+    model = DLRM(EmbeddingBagCollection([table]), DENSE, [6, DIM], [8, 1])
+    bags = {"class": tf.ragged.constant([[1, 2], [3]]), "import": tf.ragged.constant([[4], [5]])}
+    asked = {"dense_features": batch(2)["dense_features"], "sparse_features": bags}
+    path = export(model, tmp_path)
+    for signature in ("serving_default", "serving_examples", "serving_rows"):
+        np.testing.assert_allclose(ask(path, asked, signature), predict(model, asked), atol=1e-6)
+
+
+def test_rows_refuse_weights_of_another_shape(exported, tmp_path):
+    """Weights (L, B) for ids (B, L) have as many numbers, in another order."""
+    rank = tf.saved_model.load(exported("dlrm_weighted_two_outputs").path).signatures[
+        "serving_rows"
+    ]
+    names = ("f1", "f3", "user_id")
+    inputs = {name: tf.zeros([2, 3], tf.int64) for name in names}
+    inputs |= {f"{name}_weights": tf.ones([2, 3]) for name in names}
+    inputs["dense_features"] = tf.zeros([2, DENSE])
+    rank(**inputs)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Feature f3 must have weights of.*"):
+        rank(**{**inputs, "f3_weights": tf.ones([3, 2])})

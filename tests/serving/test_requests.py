@@ -160,3 +160,12 @@ def test_safe_names():
         "x": "x",
         "x_weights": "x_weights_2",
     }
+
+
+def test_safe_names_of_keywords():
+    """A keyword of Python, which no function has an argument of, is given another name."""
+    assert safe_names(["class", "f_class", "None"]) == {
+        "class": "f_class_2",
+        "f_class": "f_class",
+        "None": "f_None",
+    }

@@ -29,8 +29,8 @@ def test_operations_equal_torchrec():
     case, recorded = oracle.index()["kjt_ops"], oracle.arrays("kjt_ops")
     kjt = oracle.kjt(case, recorded, recorded["in/weights"])
     assert kjt.stride() == case["stride"]
-    assert kjt.length_per_key().numpy().tolist() == case["length_per_key"]
-    assert kjt.offset_per_key().numpy().tolist() == case["offset_per_key"]
+    assert kjt.length_per_key() == case["length_per_key"]
+    assert kjt.offset_per_key() == case["offset_per_key"]
     np.testing.assert_array_equal(kjt.lengths(), recorded["in/lengths"])
     first, second = kjt.split([1, 1])
     added = KeyedJaggedTensor.from_lengths_sync(
@@ -164,7 +164,7 @@ def test_contents_are_checked_in_a_graph():
 
 def test_wrong_types():
     """Float offsets, integer weights and keys that are no list are type errors."""
-    with pytest.raises(TypeError, match="offsets must be of integer type .* received float32"):
+    with pytest.raises(TypeError, match="offsets must be of integer type, received float32"):
         KeyedJaggedTensor(["a"], [1], offsets=[0.0, 1.0])
     with pytest.raises(TypeError, match="weights must be of floating type, received int32"):
         KeyedJaggedTensor(["a"], [1], lengths=[1], weights=[1])

@@ -78,9 +78,12 @@ class Ftrl:
     def step(self, values, rows):
         for r, g in summed_rows(values, rows).items():
             n_new = self.n[r] + g**2
+            if self.lr == 0:
+                continue
             sigma = (n_new**self.power - self.n[r] ** self.power) / self.lr
             self.z[r] += g + 2 * self.shrinkage * self.w[r] - sigma * self.w[r]
             curvature = (n_new**self.power + self.beta) / self.lr + 2 * self.l2
             shrunk = np.sign(self.z[r]) * np.maximum(np.abs(self.z[r]) - self.l1, 0.0)
-            self.w[r] = -shrunk / curvature
+            held = curvature != 0
+            self.w[r] = np.where(held, -shrunk / np.where(held, curvature, 1), self.w[r])
             self.n[r] = n_new

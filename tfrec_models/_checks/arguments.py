@@ -1,27 +1,51 @@
-"""Checks of constructor and call arguments that several layers share."""
+"""Checks of constructor and call arguments: each returns the value in its plain form."""
+
+import numbers
+from collections.abc import Iterable
+from typing import Any
 
 
-def check_positive(argument, value):
-    """Raises ValueError unless `value` is an integer above 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{argument} must be a positive integer, received {value!r}.")
+def check_integer(argument: str, value: Any, least: int, expected: str = "") -> int:
+    """Returns an integer of Python or NumPy as an int.
+
+    Args:
+        argument: str, its name.
+        value: what was received.
+        least: int, the smallest value allowed.
+        expected: str, what it must be, for the message.
+
+    Raises:
+        ValueError: if it is no integer or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        expected = expected or f"an integer, {least} or above"
+        raise ValueError(f"{argument} must be {expected}, received {value!r}.")
+    return int(value)
 
 
-def check_not_negative(argument, value):
-    """Raises ValueError unless `value` is an integer, 0 or above."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{argument} must be an integer, 0 or above, received {value!r}.")
+def check_positive(argument: str, value: Any) -> int:
+    """Returns an integer above 0 as an int; raises ValueError on anything else."""
+    return check_integer(argument, value, 1, "a positive integer")
 
 
-def check_sizes(argument, values):
-    """Raises ValueError unless `values` is a list of integers above 0."""
-    if isinstance(values, (str, int)) or any(
-        isinstance(value, bool) or not isinstance(value, int) or value < 1 for value in values
-    ):
-        raise ValueError(f"{argument} must be a list of positive integers, received {values!r}.")
+def check_not_negative(argument: str, value: Any) -> int:
+    """Returns an integer, 0 or above, as an int; raises ValueError on anything else."""
+    return check_integer(argument, value, 0)
 
 
-def check_width(layer, inputs, width):
+def check_sizes(argument: str, values: Any) -> list[int]:
+    """Returns integers above 0 as a list of int; raises ValueError on anything else."""
+    try:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ValueError
+        return [check_positive(argument, value) for value in values]
+    except ValueError:
+        raise ValueError(
+            f"{argument} must be a list of positive integers, received {values!r}."
+        ) from None
+
+
+def check_width(layer: Any, inputs: Any, width: int) -> None:
     """Raises ValueError where the last axis of `inputs` is known not to be `width`."""
     columns = inputs.shape[-1] if len(inputs.shape) else None
     if not len(inputs.shape) or (columns is not None and columns != width):

@@ -21,9 +21,42 @@ def checked(tensors, condition, message, *data):
     """
     known = tf.get_static_value(condition)
     if known is None:
-        with tf.control_dependencies([tf.debugging.Assert(condition, [message, *data])]):
-            return tf.nest.map_structure(tf.identity, tensors)
+        return after([tf.debugging.Assert(condition, [message, *data])], tensors)
     if not known:
         shown = ", ".join(str(tf.get_static_value(item)) for item in data)
         raise ValueError(f"{message} {shown}".strip())
     return tensors
+
+
+def after(checks, tensors):
+    """Returns `tensors`, which nothing reads before all `checks` have passed.
+
+    Kernels may run in any order that the graph's edges allow, so a check that nothing waits for
+    could come after the kernel it protects.
+
+    Args:
+        checks: list of what `refuse_unless` returned, or of assertions.
+        tensors: a tensor or a structure of tensors.
+    """
+    with tf.control_dependencies(checks):
+        return tf.nest.map_structure(tf.identity, tensors)
+
+
+def refuse_unless(valid, message, *details):
+    """Returns a check that fails on the first False in `valid`.
+
+    The message is made in the branch that fails: an input that is valid costs one comparison.
+
+    Args:
+        valid: bool tensor of shape `(n,)`.
+        message: str with a `{}` for each of `details`.
+        *details: tensors of shape `(n,)`, or lists of n str.
+    """
+
+    def refuse():
+        first = tf.argmax(~valid)
+        text = tf.strings.format(message, [tf.gather(detail, first) for detail in details])
+        with tf.control_dependencies([tf.debugging.Assert(False, [text], summarize=1)]):
+            return tf.constant(False)
+
+    return tf.cond(tf.reduce_all(valid), lambda: tf.constant(True), refuse)

@@ -87,6 +87,27 @@ def built_variables(optimizer):
     return optimizer._trainable_variables
 
 
+def knows_variable(optimizer, variable):
+    """Whether a model variable is one of those an optimizer was built with."""
+    return optimizer._var_key(variable) in optimizer._trainable_variables_indices
+
+
+def stored_dataset(store, key):
+    """What a weights file has under `key`, not read yet: an `h5py.Dataset`.
+
+    Keras gives no public way to its shape and its attributes, and reads it whole.
+
+    Args:
+        store: what Keras hands to `save_own_variables` and `load_own_variables`.
+        key: str, one that is in the store.
+
+    Returns:
+        The dataset; where the store is no HDF5 file, or has the key in another one, the array.
+    """
+    group = getattr(store, "_h5_entry_group", {})
+    return group[key] if key in group else store[key]
+
+
 class TrainerHooks:
     """Mixed in before `keras.Model`; gives two steps of Keras's trainer names of our own.
 
@@ -164,9 +185,6 @@ class OptimizerHooks:
 
     def variable_index(self, variable):
         return self._get_variable_index(variable)
-
-    def is_known(self, variable):
-        return self._var_key(variable) in self._trainable_variables_indices
 
     def has_weight_decay(self, variable):
         return self.weight_decay is not None and self._use_weight_decay(variable)

@@ -3,9 +3,11 @@
 Nothing else in the package reads a private attribute of TensorFlow.
 """
 
+import contextlib
+
 import tensorflow as tf
 from tensorflow.python.eager import context
-from tensorflow.python.framework import ops
+from tensorflow.python.framework import op_callbacks, ops
 from tensorflow.python.framework.auto_control_deps_utils import register_read_only_resource_op
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.resource_variable_ops import variable_accessed
@@ -13,11 +15,14 @@ from tensorflow.python.ops.resource_variable_ops import variable_accessed
 __all__ = [
     "ragged_from_variant",
     "ragged_to_variant",
+    "complete_spec",
     "decompose_indexed_slices",
     "has_failed",
+    "has_op_callbacks",
     "in_xla",
     "num_workers",
     "own_task",
+    "reductions_without_gradient",
     "register_read_only_resource_op",
     "server_addresses",
     "variable_accessed",
@@ -27,6 +32,14 @@ __all__ = [
 def in_xla():
     """Whether a function is being traced for `jit_compile=True`."""
     return control_flow_util.GraphOrParentsInXlaContext(ops.get_default_graph())
+
+
+def has_op_callbacks():
+    """Whether TensorFlow watches every operation, as `tf.debugging.enable_check_numerics` has it.
+
+    What it adds to a graph for that has no XLA kernel. There is no public way to ask.
+    """
+    return op_callbacks.should_invoke_op_callbacks()
 
 
 def own_task():
@@ -67,6 +80,22 @@ def ragged_from_variant(variant, dtype, output_ragged_rank, row_splits_dtype):
     )
 
 
+def complete_spec(spec_class, make_empty):
+    """Gives the spec of an ExtensionType what strategies and tf.data ask of specs of their own.
+
+    A strategy asks for a value without examples, for replicas that have none left;
+    `Dataset.window`, `scan` and `reduce` ask for dtype, shape and class apart.
+
+    Args:
+        spec_class: class of the spec, with properties `shape` and `dtype`.
+        make_empty: function from a spec to its value without examples.
+    """
+    spec_class._create_empty_value = make_empty
+    spec_class._to_legacy_output_types = lambda spec: spec.dtype
+    spec_class._to_legacy_output_shapes = lambda spec: spec.shape
+    spec_class._to_legacy_output_classes = lambda spec: spec
+
+
 class LazyIndexedSlices(tf.IndexedSlices):
     """IndexedSlices whose `values` are computed by `compute_values` when something asks for them.
 
@@ -89,3 +118,41 @@ class LazyIndexedSlices(tf.IndexedSlices):
     @_values.setter
     def _values(self, values):
         pass
+
+
+@contextlib.contextmanager
+def reductions_without_gradient():
+    """Within it, `all_reduce` of this replica has no gradient, as befits an optimizer.
+
+    TensorFlow gives it one by `tf.custom_gradient` where every value is dense. That registers a
+    function for each trace, for good, and with it the graph of the step and the variables it
+    reads: the tables of every model that was ever trained.
+    """
+    replica = tf.distribute.get_replica_context()
+    if replica is None:
+        yield
+        return
+    with _ReplicaOfOptimizer(replica):
+        yield
+
+
+class _ReplicaOfOptimizer(tf.distribute.ReplicaContext):
+    """A replica as it is but for `all_reduce`."""
+
+    def __init__(self, replica):
+        super().__init__(replica.strategy, replica.replica_id_in_sync_group)
+        self._replica = replica
+
+    def merge_call(self, merge_fn, args=(), kwargs=None):
+        with self._replica:
+            return self._replica.merge_call(merge_fn, args, kwargs)
+
+    def all_reduce(self, reduce_op, value, options=None):
+        if self.num_replicas_in_sync == 1:
+            return value
+        # TensorFlow defines no gradient where one of the values is sparse: a row of zeros is.
+        row = tf.IndexedSlices(tf.zeros([1, 1]), tf.zeros([1], tf.int32), tf.constant([1, 1]))
+        values = [*tf.nest.flatten(value), row]
+        with self._replica:
+            reduced = self._replica.all_reduce(reduce_op, values, options)
+        return tf.nest.pack_sequence_as(value, reduced[:-1])

@@ -79,7 +79,7 @@ class DeepFMRanker(RankingModel):
 
     def __init__(self, embedding_bag_collection, dense_in_features, deep_layer_sizes, **kwargs):
         super().__init__(dense_in_features, **kwargs)
-        check_sizes("deep_layer_sizes", deep_layer_sizes)
+        deep_layer_sizes = check_sizes("deep_layer_sizes", deep_layer_sizes)
         if not deep_layer_sizes:
             raise ValueError("deep_layer_sizes needs at least one size, received [].")
         self.num_sparse_features, self.embedding_dim = count_and_dim(embedding_bag_collection)

@@ -35,9 +35,9 @@ class DenseArch(keras.layers.Layer):
 
     def __init__(self, in_features, hidden_layer_size, embedding_dim, **kwargs):
         super().__init__(**kwargs)
-        check_positive("in_features", in_features)
-        check_positive("hidden_layer_size", hidden_layer_size)
-        check_positive("embedding_dim", embedding_dim)
+        in_features = check_positive("in_features", in_features)
+        hidden_layer_size = check_positive("hidden_layer_size", hidden_layer_size)
+        embedding_dim = check_positive("embedding_dim", embedding_dim)
         self.model = MLP(
             in_features, [hidden_layer_size, embedding_dim], dtype=self.dtype_policy, name="model"
         )

@@ -53,8 +53,8 @@ class FMInteractionArch(keras.layers.Layer):
 
     def __init__(self, fm_in_features, sparse_feature_names, deep_fm_dimension, **kwargs):
         super().__init__(**kwargs)
-        check_positive("fm_in_features", fm_in_features)
-        check_positive("deep_fm_dimension", deep_fm_dimension)
+        fm_in_features = check_positive("fm_in_features", fm_in_features)
+        deep_fm_dimension = check_positive("deep_fm_dimension", deep_fm_dimension)
         if isinstance(sparse_feature_names, str) or not sparse_feature_names:
             raise ValueError(
                 "sparse_feature_names must be a list of at least one name, received "

@@ -39,7 +39,7 @@ class OverArch(keras.layers.Layer):
 
     def __init__(self, in_features, **kwargs):
         super().__init__(**kwargs)
-        check_positive("in_features", in_features)
+        in_features = check_positive("in_features", in_features)
         self.in_features = in_features
         self.linear = linear(in_features, 1, dtype=self.dtype_policy)
 

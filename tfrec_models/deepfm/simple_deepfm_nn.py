@@ -99,7 +99,7 @@ class SimpleDeepFMNN(RankingModel):
         deep_fm_dimension,
         **kwargs,
     ):
-        check_positive("num_dense_features", num_dense_features)
+        num_dense_features = check_positive("num_dense_features", num_dense_features)
         super().__init__(num_dense_features, **kwargs)
         num_features, dim = count_and_dim(embedding_bag_collection)
         policy = self.dtype_policy

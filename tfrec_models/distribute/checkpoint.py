@@ -1,5 +1,6 @@
 """Checkpoints of a training run: weights, optimizer state and position, whole or not at all."""
 
+import glob
 import json
 import pathlib
 import re
@@ -116,11 +117,10 @@ class TrainingCheckpoint:
             name: [list(variable.shape), tf.as_dtype(variable.dtype).name]
             for name, variable in variables.items()
         }
+        self._max_to_keep = max_to_keep
+        self._damaged = set()
         self._metadata = _Metadata()
         self._checkpoint = tf.train.Checkpoint(variables=dict(variables), metadata=self._metadata)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self.directory), max_to_keep=max_to_keep
-        )
 
     def save(self, position):
         """Writes a checkpoint, then deletes those that are too old.
@@ -141,14 +141,23 @@ class TrainingCheckpoint:
             "position": position,
             "variables": self._shapes,
         }
+        number = 1 + max((_number(path) for path in self._trusted()), default=0)
+        self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            return self._manager.save()
+            # TensorFlow adds 1. Its CheckpointManager would go by the file "checkpoint", which says
+            # less than the checkpoints themselves, and stops where that file is damaged.
+            self._checkpoint.save_counter.assign(number - 1)
+            path = self._checkpoint.save(str(self.directory / "ckpt"))
         except tf.errors.OpError as error:
             self.delete_unfinished()
             raise OSError(
                 f"The checkpoint could not be written to {self.directory}: {error.message} "
                 f"{self._whole_ones()}"
             ) from error
+        self._damaged.discard(path)
+        for old in self._trusted()[: -self._max_to_keep]:
+            _delete(old)
+        return path
 
     def restore(self):
         """Sets the variables to the newest checkpoint that is whole.
@@ -168,6 +177,7 @@ class TrainingCheckpoint:
                 self._check(path, metadata)
                 self._checkpoint.restore(path).assert_consumed()
             except _UNREADABLE as error:
+                self._damaged.add(path)
                 warnings.warn(
                     f"Checkpoint {path} is damaged and was passed over: {error}",
                     stacklevel=2,
@@ -184,11 +194,11 @@ class TrainingCheckpoint:
     def paths(self):
         """The checkpoints in the directory, oldest first, whether they can be read or not."""
         found = [
-            (int(match[1]), str(index.with_suffix("")))
+            str(index.with_suffix(""))
             for index in self.directory.glob("ckpt-*.index")
-            if (match := re.fullmatch(r"ckpt-(\d+)\.index", index.name))
+            if re.fullmatch(r"ckpt-\d+\.index", index.name) and index.is_file()
         ]
-        return [path for _, path in sorted(found)]
+        return sorted(found, key=_number)
 
     def delete_unfinished(self):
         """Deletes what a process that was killed while saving left behind.
@@ -196,11 +206,15 @@ class TrainingCheckpoint:
         Only for when no other process saves to the directory.
         """
         for path in self.directory.glob("ckpt-*_temp"):
-            shutil.rmtree(path)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def _read_metadata(self, path):
-        # A PythonState is read back as the string it was saved as.
-        reader = tf.train.load_checkpoint(path)
+        # A PythonState is read back as the string it was saved as. `tf.train.load_checkpoint` would
+        # look into a directory of that name instead.
+        reader = tf.compat.v1.train.NewCheckpointReader(path)
         if not reader.has_tensor(_METADATA):
             raise ValueError(
                 f"{path} is a checkpoint, but not one of tfrec_models.distribute. Give a directory "
@@ -229,8 +243,12 @@ class TrainingCheckpoint:
                 "compile the model as it was, or give another directory."
             )
 
+    def _trusted(self):
+        """The checkpoints that nothing is known to be wrong with, oldest first."""
+        return [path for path in self.paths() if path not in self._damaged]
+
     def _whole_ones(self):
-        paths = self.paths()
+        paths = self._trusted()
         return f"The last good one is {paths[-1]}." if paths else "There is none before it."
 
 
@@ -244,6 +262,16 @@ class _Metadata(tf.train.experimental.PythonState):
 
     def deserialize(self, string_value):
         self.content = json.loads(string_value)
+
+
+def _number(path):
+    return int(path.rpartition("-")[2])
+
+
+def _delete(path):
+    """Deletes the files of a checkpoint; the index first, for without it there is none."""
+    for file in [f"{path}.index", *glob.glob(f"{glob.escape(path)}.data-*")]:
+        pathlib.Path(file).unlink(missing_ok=True)
 
 
 def _describe(variable):

@@ -1,14 +1,19 @@
-"""Several machines: to find each other in bounded time, and to agree before they train."""
+"""Workers of a MultiWorkerMirroredStrategy: they find each other and agree before they train."""
 
 import json
 import os
 import socket
-import time
 
 import tensorflow as tf
 
 from tfrec_models._compat.keras import is_made_in, strategy_of_optimizer
+from tfrec_models.distribute.tf_config import read_task, wait_for
 from tfrec_models.optimizers.unwrap import optimizer_parts
+
+_EXAMPLE = (
+    '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
 
 
 def multi_worker_strategy(timeout_seconds=300, **keywords):
@@ -54,40 +59,9 @@ def workers_of(tf_config):
     Raises:
         ValueError: if TF_CONFIG is missing or wrong.
     """
-    example = (
-        '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
-        '"task": {"type": "worker", "index": 0}}'
-    )
-    if not tf_config:
-        raise ValueError(f"TF_CONFIG is not set. Set it on each machine, for instance to {example}")
-    try:
-        config = json.loads(tf_config)
-        cluster = config["cluster"]
-        jobs = {job: list(cluster.get(job, [])) for job in ("chief", "worker")}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"TF_CONFIG must be JSON such as {example}, received {tf_config}"
-        ) from error
-    task = config.get("task") or {}
-    if "type" not in task or "index" not in task:
-        raise ValueError(
-            "TF_CONFIG must have a task with a type and an index, such as "
-            f'"task": {{"type": "worker", "index": 0}}; received {task}.'
-        )
-    job, index = task["type"], task["index"]
-    if not isinstance(index, int) or not 0 <= index < len(jobs.get(job, [])):
-        counts = {name: len(addresses) for name, addresses in jobs.items()}
-        raise ValueError(
-            f"TF_CONFIG says that this is task {index!r} of job {job!r}, but its cluster has "
-            f"{counts}. Tasks are numbered from 0."
-        )
-    addresses = [(name, number, a) for name in jobs for number, a in enumerate(jobs[name])]
-    for _, _, address in addresses:
-        host, _, port = str(address).rpartition(":")
-        if not host or not port.isdecimal():
-            raise ValueError(f"TF_CONFIG has the address {address!r}; it must be host:port.")
-    own = [entry[:2] for entry in addresses].index((job, index))
-    return [address for _, _, address in addresses], own
+    task = read_task(tf_config, _EXAMPLE, ("chief", "worker"))
+    own = task.index if task.job == "chief" else len(task.cluster["chief"]) + task.index
+    return [*task.cluster["chief"], *task.cluster["worker"]], own
 
 
 def check_strategy(model):
@@ -147,7 +121,6 @@ def check_agreement(strategy, position, directory):
 
 
 def _wait_for_peers(addresses, own, timeout_seconds):
-    deadline = time.monotonic() + timeout_seconds
     missing = [address for number, address in enumerate(addresses) if number != own]
     port = int(addresses[own].rpartition(":")[2])
     # Before this process listens: else the one whose index this is takes it for its peer.
@@ -159,30 +132,18 @@ def _wait_for_peers(addresses, own, timeout_seconds):
                 "this machine as well. Give each machine the index of its own address."
             )
     with socket.create_server(("", port)):
-        while missing:
-            missing = [address for address in missing if not answers(address)]
-            if missing and time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"No answer from {missing} within {timeout_seconds:g} seconds. Start all "
-                    f"workers of TF_CONFIG, {addresses}, and check that each can reach the others."
-                )
-            time.sleep(0.1 if missing else 0)
+        wait_for(
+            missing,
+            timeout_seconds,
+            f"Start all workers of TF_CONFIG, {addresses}, and check that each can reach the "
+            "others.",
+        )
 
 
 def _is_this_machine(host):
     """Whether one can listen at a host, at some port."""
     try:
         socket.create_server((host.strip("[]"), 0)).close()
-    except OSError:
-        return False
-    return True
-
-
-def answers(address):
-    """Whether somebody listens at an address, host:port."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
     except OSError:
         return False
     return True

@@ -1,15 +1,15 @@
-"""`fit` that survives a kill."""
-
-import sys
+"""Fault-tolerant `fit` with exact resume."""
 
 import keras
 import tensorflow as tf
 
+from tfrec_models._checks.arguments import check_integer
 from tfrec_models._compat.keras import forget_validation_data
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
-from tfrec_models.distribute.epoch_data import EpochData, skip
-from tfrec_models.distribute.worker_exit import let_go
+from tfrec_models.distribute.epoch_data import EpochData
+from tfrec_models.distribute.resume import Resume
+from tfrec_models.distribute.worker_exit import limit_exit
 
 
 def fit(
@@ -49,11 +49,11 @@ def fit(
     trained on before are read again and passed by, so that the progress bar and callbacks count
     them. What Keras does not keep in variables is not kept: the state of callbacks (the patience
     of EarlyStopping; the learning rate that ReduceLROnPlateau set is kept, its wait is not), the
-    history before, and metrics of the interrupted epoch, which are those of its rest. A run that a
-    callback stopped stays stopped.
+    history before, and metrics of the interrupted epoch, which are those of its rest. Rerunning
+    after early stopping does nothing.
 
-    Under MultiWorkerMirroredStrategy an error clears the local variables of the functions it came
-    through, so that a worker whose peer was lost ends: a debugger finds none there.
+    Under MultiWorkerMirroredStrategy a worker that failed, because its peer was lost for instance,
+    exits within ten seconds of the end of its script; see `worker_exit.limit_exit`.
 
     Args:
         model: `keras.Model`, compiled; made and compiled in the strategy's scope, if any.
@@ -90,8 +90,8 @@ def fit(
     >>> fit(model, dataset, directory, epochs=3, save_every=2, verbose=0).epoch
     [2]
     """
-    if save_every is not None and save_every < 1:
-        raise ValueError(f"save_every must be at least 1 step or None, received {save_every}.")
+    if save_every is not None:
+        check_integer("save_every", save_every, 1, "at least 1 step or None")
     check_strategy(model)
     strategy = model.distribute_strategy
     data = EpochData(dataset, strategy, steps_per_epoch)
@@ -117,7 +117,7 @@ def fit(
             # Weights that were not drawn from a seed are kept too, and a directory that cannot be
             # written is found out before the first step.
             checkpoint.save(position)
-    resume = _Resume(data, position, checkpoint, save_every if is_chief else None, is_chief)
+    resume = Resume(data, position, checkpoint, save_every if is_chief else None, is_chief)
     try:
         return model.fit(
             data,
@@ -130,94 +130,14 @@ def fit(
             validation_freq=validation_freq,
             shuffle=False,
         )
-    except BaseException as error:
+    except BaseException:
         data.end()
         forget_validation_data(model)
         if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            let_go(error, sys._getframe())
+            limit_exit()
         raise
     finally:
         resume.end()
-
-
-class _Resume(keras.callbacks.Callback):
-    """Brings `fit` to the position of a checkpoint, then writes checkpoints.
-
-    The last of all callbacks, so that it saves what the others have done.
-    """
-
-    def __init__(self, data, position, checkpoint, save_every, is_chief):
-        super().__init__()
-        self._data = data
-        self._position = position
-        self._checkpoint = checkpoint
-        self._save_every = save_every
-        self._is_chief = is_chief
-        self._epoch = None
-        self._pass_by = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-        self._data.begin(epoch)
-        if epoch == self._position["epoch"] and self._position["step"]:
-            self._pass_by = _PassBy(self.model, self._position["step"])
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self._pass_by is not None:
-            if self._pass_by.left == 0:
-                self._pass_by = None
-                # What other callbacks did to the rate in this epoch was done before the checkpoint
-                # already.
-                self._checkpoint.restore()
-            return
-        before = batch + 1 - self.model.steps_per_execution
-        if self._save_every and (batch + 1) // self._save_every > before // self._save_every:
-            self._save(self._epoch, batch + 1)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self._pass_by is not None:
-            raise ValueError(
-                f"The epoch ended {self._pass_by.left} batches before the step at which the run "
-                "was interrupted. Give fit the dataset that it was given before."
-            )
-        self._save(epoch + 1, 0)
-
-    def end(self):
-        """Gives the model back as it was, whatever happened."""
-        if self._pass_by is not None:
-            self._pass_by.end()
-
-    def _save(self, epoch, step):
-        if self._is_chief:
-            stopped = bool(self.model.stop_training)
-            position = {**self._position, "epoch": epoch, "step": step, "stopped": stopped}
-            self._checkpoint.save(position)
-
-
-class _PassBy:
-    """Stands in for the model's train function, and reads batches without training on them."""
-
-    def __init__(self, model, steps):
-        self.left = steps
-        self._model = model
-        self._train_function = model.train_function
-        if steps % model.steps_per_execution:
-            raise ValueError(
-                f"The run was saved after step {steps} of an epoch, which is no multiple of "
-                f"steps_per_execution={model.steps_per_execution}. Compile as it was before."
-            )
-        model.train_function = self
-
-    def __call__(self, iterator):
-        steps = self._model.steps_per_execution
-        skip(iterator, steps)
-        self.left -= steps
-        if self.left == 0:
-            self.end()
-        return {}
-
-    def end(self):
-        self._model.train_function = self._train_function
 
 
 def _check_batch(batch, replicas):

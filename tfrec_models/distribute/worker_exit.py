@@ -1,35 +1,24 @@
 """Makes a failed worker exit instead of hanging."""
 
-import contextlib
-import gc
+import atexit
+import faulthandler
+import sys
+
+GRACE_SECONDS = 10
 
 
-def let_go(error, caller):
-    """Clears the variables of the functions that an error came through.
+def limit_exit(grace_seconds: float = GRACE_SECONDS) -> None:
+    """Lets the process take no longer than this from the start of its exit to its end.
 
-    Python keeps them with the error until the process ends, the iterators of the data among them.
-    Where these run Python, as `from_generator` does, TensorFlow then waits in their destructor for
-    a thread that waits for a Python that is no more, and a worker whose peer was lost never ends.
-    Keras takes its own functions out of the traceback, so each one's callers are looked at too.
+    A worker whose peer was lost may hang in its exit for good: the iterators of its data live on in
+    the error, and where they run Python, as `from_generator` does, TensorFlow waits in their
+    destructor for a thread that needs an interpreter which has already shut down. The watchdog
+    needs no interpreter; it writes the stacks of all threads to the standard error and exits with
+    status 1.
 
     Args:
-        error: the exception.
-        caller: the frame that caught it; it and its callers are left alone.
+        grace_seconds: float.
     """
-    frames, errors = [], [error]
-    for each in errors:
-        errors += [e for e in (each.__cause__, each.__context__) if e and e not in errors]
-        traceback = each.__traceback__
-        while traceback is not None:
-            frame = traceback.tb_frame
-            while frame is not None and frame is not caller:
-                frames.append(frame)
-                frame = frame.f_back
-            traceback = traceback.tb_next
-    for frame in frames:
-        # One of another thread may still run.
-        with contextlib.suppress(RuntimeError):
-            frame.clear()
-    del frames, frame, each, errors, traceback
-    # Keras's iterator of an epoch and the generator it runs know each other.
-    gc.collect()
+    # Where there is no standard error, 2 is the file that would be it.
+    file = 2 if sys.__stderr__ is None else sys.__stderr__
+    atexit.register(faulthandler.dump_traceback_later, grace_seconds, exit=True, file=file)

@@ -80,8 +80,8 @@ class DLRM_DCN(DLRM):  # noqa: N801, the name is TorchRec's
         dcn_low_rank_dim,
         **kwargs,
     ):
-        check_not_negative("dcn_num_layers", dcn_num_layers)
-        check_positive("dcn_low_rank_dim", dcn_low_rank_dim)
+        dcn_num_layers = check_not_negative("dcn_num_layers", dcn_num_layers)
+        dcn_low_rank_dim = check_positive("dcn_low_rank_dim", dcn_low_rank_dim)
         num_features, dim = count_and_dim(embedding_bag_collection)
         dtype = kwargs.get("dtype")
         crossnet = LowRankCrossNet(

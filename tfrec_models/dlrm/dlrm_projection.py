@@ -87,10 +87,13 @@ class DLRM_Projection(DLRM):  # noqa: N801, the name is TorchRec's
             "interaction_branch1": interaction_branch1_layer_sizes,
             "interaction_branch2": interaction_branch2_layer_sizes,
         }
-        for name, sizes in layer_sizes.items():
-            check_sizes(f"{name}_layer_sizes", sizes)
         branches = [
-            DenseArch((num_features + 1) * dim, sizes, dtype=dtype, name=name)
+            DenseArch(
+                (num_features + 1) * dim,
+                check_sizes(f"{name}_layer_sizes", sizes),
+                dtype=dtype,
+                name=name,
+            )
             for name, sizes in layer_sizes.items()
         ]
         super().__init__(

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import keras
 
 from tfrec_models._export_guard import OwnExport
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.ranking_model import RankingModel
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class DLRMTrain(OwnExport, keras.Model):
+class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
     """A DLRM that takes labels and returns its loss, as TorchRec's does.
 
     For loops that want the loss from the model itself, and for `fit` without a compiled loss:
@@ -83,12 +84,12 @@ class DLRMTrain(OwnExport, keras.Model):
             self.model.build()
         self.built = True
 
-    def call(self, batch):
+    def call(self, batch, training=True):
         wanted = ("dense_features", "sparse_features", "labels")
         if not isinstance(batch, Mapping) or set(batch) != set(wanted):
             came = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
             raise ValueError(f"DLRMTrain takes a dict with {list(wanted)}, received {came}.")
-        logits = self.model(batch["dense_features"], batch["sparse_features"])
+        logits = self.model(batch["dense_features"], batch["sparse_features"], training=training)
         if self.model.num_outputs == 1:
             logits = keras.ops.squeeze(logits, -1)
         labels = batch["labels"]
@@ -110,8 +111,3 @@ class DLRMTrain(OwnExport, keras.Model):
             **super().get_config(),
             "dlrm_module": keras.saving.serialize_keras_object(self.model),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        module = keras.saving.deserialize_keras_object(config["dlrm_module"])
-        return cls(**{**config, "dlrm_module": module})

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_not_negative
+from tfrec_models.execution import current
 from tfrec_models.execution.compiled import Compiled
 
 
@@ -57,7 +58,7 @@ class InteractionArch(keras.layers.Layer):
 
     def __init__(self, num_sparse_features, **kwargs):
         super().__init__(**kwargs)
-        check_not_negative("num_sparse_features", num_sparse_features)
+        num_sparse_features = check_not_negative("num_sparse_features", num_sparse_features)
         self.num_sparse_features = num_sparse_features
         self.interaction = Compiled(dot_interaction)
 
@@ -92,28 +93,39 @@ def dot_interaction(dense, sparse):
     return tf.concat([dense, _pair_products(stacked)], axis=1)
 
 
-@tf.custom_gradient
 def _pair_products(stacked):
     """The dot products of all pairs of rows of (B, N, D): (B, N (N - 1) / 2).
 
-    The gradient spelled out takes one batched product with a symmetric matrix. TensorFlow's own
-    takes two, one of them transposed, which XLA runs several times slower, after a scatter.
+    In a graph its gradient is `_pair_products_gradient`, looked up by name: `tf.custom_gradient`
+    would register a function for each trace, which TensorFlow keeps for good with all it captures.
     """
     size = stacked.shape[1]
     rows, columns = np.triu_indices(size, k=1)
     products = tf.matmul(stacked, stacked, transpose_b=True)
     pairs = tf.gather(tf.reshape(products, [-1, size * size]), rows * size + columns, axis=1)
+    if tf.executing_eagerly() or current().portable:
+        return pairs
+    with tf.Graph.gradient_override_map(pairs.graph, {"IdentityN": "TfrecPairProducts"}):
+        return tf.identity_n([pairs, stacked])[0]
 
-    def gradient(upstream):
-        # Where in the pairs each element of the symmetric matrix is; the diagonal is a zero
-        # behind them.
-        position = np.full((size, size), len(rows))
-        position[rows, columns] = position[columns, rows] = np.arange(len(rows))
-        padded = tf.pad(upstream, [[0, 0], [0, 1]])
-        symmetric = tf.gather(padded, position.reshape(-1), axis=1)
-        return tf.matmul(tf.reshape(symmetric, [-1, size, size]), stacked)
 
-    return pairs, gradient
+@tf.RegisterGradient("TfrecPairProducts")
+def _pair_products_gradient(identity, upstream, _):
+    """The gradient of `_pair_products` in one batched product with a symmetric matrix.
+
+    TensorFlow's own takes two, one of them transposed, which XLA runs several times slower, after
+    a scatter.
+    """
+    stacked = identity.inputs[1]
+    size = stacked.shape[1]
+    rows, columns = np.triu_indices(size, k=1)
+    # Where in the pairs each element of the symmetric matrix is; the diagonal is a zero behind
+    # them.
+    position = np.full((size, size), len(rows))
+    position[rows, columns] = position[columns, rows] = np.arange(len(rows))
+    padded = tf.pad(upstream, [[0, 0], [0, 1]])
+    symmetric = tf.gather(padded, position.reshape(-1), axis=1)
+    return None, tf.matmul(tf.reshape(symmetric, [-1, size, size]), stacked)
 
 
 def check_interaction_shapes(layer, dense, sparse):

@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.dlrm.interaction_arch import check_interaction_shapes
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class InteractionDCNArch(keras.layers.Layer):
+class InteractionDCNArch(DeserializesChildren, keras.layers.Layer):
     """Crosses the dense vector and the F embeddings with a cross network.
 
         y = crossnet([dense | f_0 | .. | f_(F-1)])
@@ -47,7 +48,7 @@ class InteractionDCNArch(keras.layers.Layer):
 
     def __init__(self, num_sparse_features, crossnet, **kwargs):
         super().__init__(**kwargs)
-        check_positive("num_sparse_features", num_sparse_features)
+        num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         check_is_layer("crossnet", crossnet, "LowRankCrossNet")
         self.num_sparse_features = num_sparse_features
         self.crossnet = crossnet
@@ -71,11 +72,6 @@ class InteractionDCNArch(keras.layers.Layer):
             "num_sparse_features": self.num_sparse_features,
             "crossnet": keras.saving.serialize_keras_object(self.crossnet),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        crossnet = keras.saving.deserialize_keras_object(config["crossnet"])
-        return cls(**{**config, "crossnet": crossnet})
 
 
 def concat_features(dense, sparse):

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.dlrm.interaction_arch import check_interaction_shapes
 from tfrec_models.dlrm.interaction_dcn_arch import (
     build_over,
@@ -15,7 +16,7 @@ from tfrec_models.execution.compiled import Compiled
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class InteractionProjectionArch(keras.layers.Layer):
+class InteractionProjectionArch(DeserializesChildren, keras.layers.Layer):
     """Dot products between F1 and F2 vectors that two layers make of all embeddings.
 
     Where `InteractionArch` takes all pairs of F + 1 vectors, this one projects them first, so that
@@ -60,7 +61,7 @@ class InteractionProjectionArch(keras.layers.Layer):
 
     def __init__(self, num_sparse_features, interaction_branch1, interaction_branch2, **kwargs):
         super().__init__(**kwargs)
-        check_positive("num_sparse_features", num_sparse_features)
+        num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         check_is_layer("interaction_branch1", interaction_branch1, "DenseArch")
         check_is_layer("interaction_branch2", interaction_branch2, "DenseArch")
         self.num_sparse_features = num_sparse_features
@@ -95,14 +96,6 @@ class InteractionProjectionArch(keras.layers.Layer):
             "interaction_branch1": serialize(self.interaction_branch1),
             "interaction_branch2": serialize(self.interaction_branch2),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        branches = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("interaction_branch1", "interaction_branch2")
-        }
-        return cls(**{**config, **branches})
 
     def _num_vectors(self, dense_features_shape):
         """F1 and F2."""

@@ -35,13 +35,12 @@ class OverArch(keras.layers.Layer):
 
     def __init__(self, in_features, layer_sizes, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(layer_sizes, int) or len(layer_sizes) < 2:
+        self.layer_sizes = layer_sizes = check_sizes("layer_sizes", layer_sizes)
+        if len(layer_sizes) < 2:
             raise ValueError(
                 "OverArch must have multiple layers: layer_sizes needs at least two numbers, such "
                 f"as [64, 1], received {layer_sizes!r}."
             )
-        check_sizes("layer_sizes", layer_sizes)
-        self.layer_sizes = list(layer_sizes)
         self.mlp = MLP(in_features, layer_sizes[:-1], dtype=self.dtype_policy, name="mlp")
         self.linear = linear(layer_sizes[-2], layer_sizes[-1], dtype=self.dtype_policy)
 

@@ -1,11 +1,11 @@
 """Fields that every embedding table has."""
 
 import dataclasses
-import numbers
 from collections.abc import Callable
 
 import keras
 
+from tfrec_models._checks.arguments import check_positive
 from tfrec_models.embeddings.id_policy import ID_POLICIES, POLICIES
 
 
@@ -26,14 +26,8 @@ class BaseEmbeddingConfig:
     def __post_init__(self):
         set_field = object.__setattr__
         for argument in ("num_embeddings", "embedding_dim"):
-            value = getattr(self, argument)
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(
-                    f"{argument} of table {self.name!r} must be a positive integer, received "
-                    f"{value!r}."
-                )
-            # Sizes often come out of NumPy, whose integers JSON does not take.
-            set_field(self, argument, int(value))
+            described = f"{argument} of table {self.name!r}"
+            set_field(self, argument, check_positive(described, getattr(self, argument)))
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(
                 f"An embedding table needs a name (a non-empty str), received {self.name!r}."
@@ -46,6 +40,12 @@ class BaseEmbeddingConfig:
                 f"{self.feature_names!r}."
             )
         features = tuple(self.feature_names) or (self.name,)
+        for name in (self.name, *features):
+            if "\0" in name or name.encode(errors="replace").decode() != name:
+                raise ValueError(
+                    f"Names of tables and features must be valid Unicode without NUL, received "
+                    f"{name!r}."
+                )
         if len(set(features)) < len(features):
             raise ValueError(
                 f"feature_names of table {self.name!r} must be distinct, received "

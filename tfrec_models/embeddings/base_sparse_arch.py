@@ -4,10 +4,11 @@ import abc
 
 import keras
 
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 
 
-class BaseSparseArch(keras.layers.Layer, abc.ABC):
+class BaseSparseArch(DeserializesChildren, keras.layers.Layer, abc.ABC):
     """Base of layers that hold a model's `EmbeddingBagCollection`.
 
     Args:
@@ -42,11 +43,6 @@ class BaseSparseArch(keras.layers.Layer, abc.ABC):
                 self.embedding_bag_collection
             ),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        collection = keras.saving.deserialize_keras_object(config["embedding_bag_collection"])
-        return super().from_config({**config, "embedding_bag_collection": collection})
 
 
 def check_is_collection(embedding_bag_collection):

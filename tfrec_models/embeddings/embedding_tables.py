@@ -6,10 +6,12 @@ import keras
 
 from tfrec_models._rows.sharding import filled_by_shard
 from tfrec_models._rows.variables import made_once
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.embeddings.table_stack import stack_tables
+from tfrec_models.embeddings.table_store import TableStore
 
 
-class EmbeddingTables(keras.layers.Layer, abc.ABC):
+class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.ABC):
     """Base of layers that own embedding tables.
 
     A subclass gives `config_class` and `call`.
@@ -19,7 +21,7 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
         **kwargs: those of `keras.layers.Layer`.
     """
 
-    config_class = None
+    config_class: type
 
     def __init__(self, tables, **kwargs):
         super().__init__(**kwargs)
@@ -72,6 +74,8 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
                     dtype=dtype,
                     autocast=False,
                 )
+            # Optimizers save the state of a table by it.
+            variable.table_stack = stack
             self._variables.append(variable)
         self.built = True
 
@@ -120,11 +124,6 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
             "tables": [keras.saving.serialize_keras_object(table) for table in self.tables],
         }
 
-    @classmethod
-    def from_config(cls, config):
-        tables = [keras.saving.deserialize_keras_object(table) for table in config["tables"]]
-        return super().from_config({**config, "tables": tables})
-
     def _blocks(self):
         """The (name, table) of each output block, table by table."""
         features = [name for table in self.tables for name in table.feature_names]
@@ -158,4 +157,12 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
             raise ValueError(
                 f"Tables must have distinct names, received {repeated} more than once. To look "
                 "several features up in one table, list them in its feature_names."
+            )
+        outputs = self.embedding_names
+        repeated = sorted({name for name in outputs if outputs.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"Outputs must have distinct names, received {repeated} more than once: a feature "
+                "looked up in several tables is called feature@table there. Rename the feature "
+                "whose own name is this."
             )

@@ -2,10 +2,9 @@
 
 import tensorflow as tf
 
-from tfrec_models.embeddings.id_policy import ID_POLICIES
 from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.embeddings.resolve_ids import refuse_id
-from tfrec_models.native.lookup import pool_rows, settle_ids
+from tfrec_models.native.lookup import pool_rows, resolve_ids
 
 
 def pool_native(store, stack, bags):
@@ -21,14 +20,14 @@ def pool_native(store, stack, bags):
     """
     tables = stack.column_tables
     row_splits = tf.cast(bags.row_splits, tf.int64)
-    rows, refused = settle_ids(
+    rows, refused = resolve_ids(
         bags.ids,
         row_splits,
         stack.index_dtype,
         by_example=bags.by_example,
         num_ids=[table.num_embeddings for table in tables],
         first_rows=stack.column_first_rows,
-        policies=[ID_POLICIES.index(table.id_policy) for table in tables],
+        policies=[table.id_policy for table in tables],
     )
     if any(table.id_policy == "error" for table in tables):
         rows = tf.cond(refused < 0, lambda: rows, lambda: refuse_id(stack, bags, refused, rows))

@@ -6,6 +6,7 @@ traced (or called eagerly) and belongs to that trace and its thread alone.
 
 from tfrec_models.execution.execution import (
     Execution,
+    changed,
     current,
     portable,
     set_default,
@@ -19,6 +20,7 @@ from tfrec_models.execution.switches import (
 
 __all__ = [
     "Execution",
+    "changed",
     "current",
     "is_xla_enabled",
     "portable",

@@ -64,7 +64,7 @@ class _Default:
         self._lock = threading.Lock()
         self.value = Execution(kernels=os.environ.get("TFREC_MODELS_NATIVE", "1") != "0")
 
-    def change(self, **changes: bool) -> None:
+    def change(self, changes: dict[str, Any]) -> None:
         with self._lock:
             self.value = dataclasses.replace(self.value, **changes)
 
@@ -122,7 +122,18 @@ def using(execution: Execution) -> Iterator[Execution]:
 
 @contextlib.contextmanager
 def changed(**changes: Any) -> Iterator[Execution]:
-    """Within it, functions run as before but for some fields of `Execution`."""
+    """Within it, functions run as before but for some fields of `Execution`.
+
+    Args:
+        **changes: the fields and their values.
+
+    Example:
+
+    >>> from tfrec_models import execution
+    >>> with execution.changed(xla=False):
+    ...     execution.current().xla
+    False
+    """
     with using(dataclasses.replace(current(), **changes)) as execution:
         yield execution
 
@@ -157,4 +168,4 @@ def set_default(*, xla: bool | None = None, kernels: bool | None = None) -> None
     >>> execution.set_default(xla=True)
     """
     changes = {"xla": xla, "kernels": kernels}
-    _default.change(**{name: bool(value) for name, value in changes.items() if value is not None})
+    _default.change({name: bool(value) for name, value in changes.items() if value is not None})

@@ -63,8 +63,10 @@ class InteractionTransformerArch(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive("num_sparse_features", num_sparse_features)
-        check_positive("ntransformer_layers", ntransformer_layers)
+        num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
+        embedding_dim = check_positive("embedding_dim", embedding_dim)
+        nhead = check_positive("nhead", nhead)
+        ntransformer_layers = check_positive("ntransformer_layers", ntransformer_layers)
         if attend_over not in ATTEND_OVER:
             raise ValueError(
                 f"attend_over must be one of {list(ATTEND_OVER)}, received {attend_over!r}."

@@ -5,6 +5,7 @@ import math
 import keras
 
 from tfrec_models._checks.arguments import check_positive, check_width
+from tfrec_models.layers.activation import activate
 from tfrec_models.layers.perceptron import linear
 
 FEEDFORWARD_DIM = 2048
@@ -48,8 +49,8 @@ class TransformerEncoderLayer(keras.layers.Layer):
 
     def __init__(self, embedding_dim, nhead, **kwargs):
         super().__init__(**kwargs)
-        check_positive("embedding_dim", embedding_dim)
-        check_positive("nhead", nhead)
+        embedding_dim = check_positive("embedding_dim", embedding_dim)
+        nhead = check_positive("nhead", nhead)
         if embedding_dim % nhead:
             raise ValueError(
                 f"embedding_dim must be a multiple of nhead, received "
@@ -88,7 +89,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         check_width(self, inputs, self.embedding_dim)
         attended = self.attention(inputs, inputs)
         inputs = self.norm1(inputs + self.dropout(attended))
-        hidden = self.dropout(keras.ops.relu(self.linear1(inputs)))
+        hidden = self.dropout(activate(keras.activations.relu, self.linear1(inputs)))
         return self.norm2(inputs + self.dropout(self.linear2(hidden)))
 
     def compute_output_shape(self, input_shape):

@@ -1,6 +1,7 @@
 """Activations by name, function or "swish_layernorm"."""
 
 import keras
+import tensorflow as tf
 
 from tfrec_models.layers.swish_layer_norm import SwishLayerNorm
 
@@ -23,6 +24,21 @@ def get_activation(activation, width, dtype):
         return keras.activations.get(activation)
     except (ValueError, TypeError) as error:
         raise ValueError(f"Unknown activation {activation!r}. {advice}") from error
+
+
+def activate(activation, values):
+    """Returns `activation(values)` with NaN where `values` has it.
+
+    TensorFlow fuses ReLU and ReLU6 into the matrix product and bias before them, and oneDNN's
+    kernel for that gives 0 for NaN: a step would train on, `predict` answer, and no loss show it.
+    It does not look beyond a change of shape, which costs nothing. Keras's shrinking functions
+    give 0 for NaN themselves.
+    """
+    apart = tf.squeeze(tf.expand_dims(values, 0), 0)
+    outputs = activation(apart)
+    if activation in (keras.activations.hard_shrink, keras.activations.soft_shrink):
+        outputs = tf.where(tf.math.is_nan(apart), apart, outputs)
+    return outputs
 
 
 def serialize_activation(activation):

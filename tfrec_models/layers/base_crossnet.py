@@ -24,8 +24,8 @@ class CrossNetBase(keras.layers.Layer, abc.ABC):
 
     def __init__(self, in_features, num_layers, **kwargs):
         super().__init__(**kwargs)
-        check_positive("in_features", in_features)
-        check_not_negative("num_layers", num_layers)
+        in_features = check_positive("in_features", in_features)
+        num_layers = check_not_negative("num_layers", num_layers)
         self.in_features, self.num_layers = in_features, num_layers
         self._program = Compiled(self.cross)
 

@@ -2,11 +2,12 @@
 
 import keras
 
+from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.layers.embedding_lists import check_list, concat_flat, flat_shape
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
-class DeepFM(keras.layers.Layer):
+class DeepFM(DeserializesChildren, keras.layers.Layer):
     """The deep half of DeepFM: a layer over a list of embeddings, flattened and side by side.
 
         y = dense_module([z_1 | z_2 | ..])
@@ -69,8 +70,3 @@ class DeepFM(keras.layers.Layer):
             **super().get_config(),
             "dense_module": keras.saving.serialize_keras_object(self.dense_module),
         }
-
-    @classmethod
-    def from_config(cls, config):
-        module = keras.saving.deserialize_keras_object(config["dense_module"])
-        return cls(**{**config, "dense_module": module})

@@ -45,7 +45,7 @@ class LowRankCrossNet(CrossNetBase):
 
     def __init__(self, in_features, num_layers, low_rank=1, **kwargs):
         super().__init__(in_features, num_layers, **kwargs)
-        check_positive("low_rank", low_rank)
+        low_rank = check_positive("low_rank", low_rank)
         self.low_rank = low_rank
 
     def build(self, input_shape=None):

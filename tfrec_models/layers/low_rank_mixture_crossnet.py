@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
-from tfrec_models.layers.activation import get_activation, serialize_activation
+from tfrec_models.layers.activation import activate, get_activation, serialize_activation
 from tfrec_models.layers.base_crossnet import CrossNetBase, xavier_normal
 
 
@@ -56,8 +56,8 @@ class LowRankMixtureCrossNet(CrossNetBase):
         self, in_features, num_layers, num_experts=1, low_rank=1, activation="relu", **kwargs
     ):
         super().__init__(in_features, num_layers, **kwargs)
-        check_positive("num_experts", num_experts)
-        check_positive("low_rank", low_rank)
+        num_experts = check_positive("num_experts", num_experts)
+        low_rank = check_positive("low_rank", low_rank)
         if activation == "swish_layernorm":
             raise ValueError(
                 "activation='swish_layernorm' has weights of a fixed width and serves MLPs only; "
@@ -96,8 +96,8 @@ class LowRankMixtureCrossNet(CrossNetBase):
     def cross(self, inputs, u_kernels, v_kernels, c_kernels, biases, gates):
         outputs = inputs
         for u, v, c, bias in zip(u_kernels, v_kernels, c_kernels, biases, strict=True):
-            low = self.activation(tf.einsum("krn,bn->bkr", v, outputs))
-            low = self.activation(tf.einsum("ksr,bkr->bks", c, low))
+            low = activate(self.activation, tf.einsum("krn,bn->bkr", v, outputs))
+            low = activate(self.activation, tf.einsum("ksr,bkr->bks", c, low))
             experts = inputs[:, tf.newaxis] * (tf.einsum("knr,bkr->bkn", u, low) + bias)
             if gates:
                 shares = tf.nn.softmax(tf.matmul(outputs, tf.concat(gates, 0), transpose_b=True))

@@ -47,8 +47,8 @@ class MLP(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive("in_size", in_size)
-        check_sizes("layer_sizes", layer_sizes)
+        in_size = check_positive("in_size", in_size)
+        layer_sizes = check_sizes("layer_sizes", layer_sizes)
         self.in_size, self.layer_sizes = in_size, list(layer_sizes)
         self.bias, self.activation_on_last = bias, activation_on_last
         self.activation = activation

@@ -5,7 +5,7 @@ import math
 import keras
 
 from tfrec_models._checks.arguments import check_positive, check_width
-from tfrec_models.layers.activation import get_activation, serialize_activation
+from tfrec_models.layers.activation import activate, get_activation, serialize_activation
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -42,8 +42,8 @@ class Perceptron(keras.layers.Layer):
 
     def __init__(self, in_size, out_size, bias=True, activation="relu", **kwargs):
         super().__init__(**kwargs)
-        check_positive("in_size", in_size)
-        check_positive("out_size", out_size)
+        in_size = check_positive("in_size", in_size)
+        out_size = check_positive("out_size", out_size)
         self.in_size, self.out_size, self.bias = in_size, out_size, bias
         self.activation = get_activation(activation, out_size, dtype=self.dtype_policy)
         self.linear = linear(in_size, out_size, bias, dtype=self.dtype_policy)
@@ -56,7 +56,7 @@ class Perceptron(keras.layers.Layer):
 
     def call(self, inputs):
         check_width(self, inputs, self.in_size)
-        return self.activation(self.linear(inputs))
+        return activate(self.activation, self.linear(inputs))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.out_size)

@@ -1,5 +1,7 @@
 """Swish gated by a layer normalisation."""
 
+import numbers
+
 import keras
 
 from tfrec_models._checks.arguments import check_sizes
@@ -9,33 +11,35 @@ from tfrec_models._checks.arguments import check_sizes
 class SwishLayerNorm(keras.layers.Layer):
     """Swish with a layer normalisation inside the gate.
 
-        y = x * sigmoid(LayerNorm(x))
+            y = x * sigmoid(LayerNorm(x))
 
-    Args:
-        input_dims: int or list of int, the trailing dimensions to normalise over.
-        **kwargs: those of `keras.layers.Layer`.
+        Args:
+            input_dims: int or list of int, the trailing dimensions to normalise over.
+            **kwargs: those of `keras.layers.Layer`.
 
-    Input shape:
-        `(..., *input_dims)`.
+        Input shape:
+            `(..., *input_dims)`.
 
-    Output shape:
-        As the input.
+        Output shape:
+            As the input.
 
-    Raises:
-        ValueError: on dimensions that are not positive.
+        Raises:
+            ValueError: on dimensions that are not positive.
 
-    Example:
+        Example:
 
-    >>> import keras
-    >>> from tfrec_models.layers import SwishLayerNorm
-    >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
-    TensorShape([20, 100])
+        >>> import numbers
+
+    import keras
+        >>> from tfrec_models.layers import SwishLayerNorm
+        >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
+        TensorShape([20, 100])
     """
 
     def __init__(self, input_dims, **kwargs):
         super().__init__(**kwargs)
-        self.input_dims = [input_dims] if isinstance(input_dims, int) else list(input_dims)
-        check_sizes("input_dims", self.input_dims)
+        one = isinstance(input_dims, numbers.Integral)
+        self.input_dims = check_sizes("input_dims", [input_dims] if one else input_dims)
         axes = list(range(-len(self.input_dims), 0))
         self.norm = keras.layers.LayerNormalization(
             axis=axes, epsilon=1e-5, dtype=self.dtype_policy, name="norm"

@@ -39,7 +39,7 @@ class BagGradient(LazyIndexedSlices, MergedRows):
 
     def compute_values(self):
         return kernels().tfrec_sum_rows(
-            starts=self.starts, places=self.places, scales=self.scales, upstream=self.upstream
+            starts=[self.starts], places=[self.places], scales=self.scales, upstream=self.upstream
         )
 
 

@@ -1,134 +1,198 @@
-"""Compiles the kernels, and keeps the result for the next process."""
+"""Compiles and tests the kernels, and keeps the result for the next process."""
 
 import contextlib
-import fcntl
 import hashlib
+import logging
 import os
 import pathlib
 import platform
-import shutil
-import stat
-import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 
 import tensorflow as tf
 
-SOURCES = pathlib.Path(__file__).with_name("kernels")
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared")
+from tfrec_models.native import _limited, _self_test
+from tfrec_models.native._cache import Cache, Library
+from tfrec_models.native._compiler import SOURCES, Compiler, find_compilers
+from tfrec_models.native._errors import BuildError, CacheError, UnloadableError
+from tfrec_models.native._flags import COMMON, ladder, processor
+from tfrec_models.native._limited import Deadline
+
+__all__ = [
+    "SECONDS",
+    "BuildError",
+    "CacheError",
+    "Deadline",
+    "Library",
+    "build",
+    "build_unkept",
+    "find_compilers",
+]
+
+# The longest that a process may wait for its kernels. With the first flags that is about half a
+# minute on a quiet machine, and several minutes on one that does much else.
+SECONDS = 600.0
+
+_log = logging.getLogger("tfrec_models")
 
 
-class BuildError(Exception):
-    """The kernels could not be compiled or kept; the message says why in one line."""
-
-
-def build():
+def build(deadline: Deadline) -> Library:
     """Compiles the kernels unless the cache has them.
 
-    The cache is `tfrec_models/native` in `$XDG_CACHE_HOME` or `~/.cache`. A file in it is named
-    after all that it depends on: sources, flags, compiler, TensorFlow and processor. It is
-    compiled under another name and then renamed, by one process at a time where files can be
-    locked; where they cannot, two processes compile the same thing and either result is right.
+    Flags are tried from the fastest code down, with each compiler there is: the first library that
+    is compiled and passes a test in a process of its own is taken. One process at a time compiles,
+    where files can be locked.
+
+    Args:
+        deadline: `Deadline`.
 
     Returns:
-        `pathlib.Path` of the shared library.
+        `Library`, in the cache.
 
     Raises:
-        BuildError: if there is no compiler, it fails, or the cache is not this user's alone.
+        BuildError: if no compiler makes a library that works, or not in time.
+        CacheError: if the cache cannot be used; `build_unkept` does without.
     """
-    compiler = _compiler()
+    cache = Cache()
+    compilers = []
+    for compiler in _compilers(deadline):
+        if library := cache.find(_key(compiler)):
+            return library
+        compilers.append(compiler)
+    with cache.locked(_key(compilers[0]), deadline):
+        # Another process may have been at it meanwhile.
+        for compiler in compilers:
+            if library := cache.find(_key(compiler)):
+                return library
+        with cache.workplace() as directory:
+            library, compiler = _first_that_works(compilers, directory, deadline)
+            return cache.keep(_key(compiler), library)
+
+
+@contextlib.contextmanager
+def build_unkept(deadline: Deadline) -> Iterator[Library]:
+    """Compiles the kernels into a private directory that is removed at the end of the context.
+
+    Args:
+        deadline: `Deadline`.
+
+    Yields:
+        `Library`; once it is loaded its file is not needed.
+
+    Raises:
+        BuildError: as `build`.
+    """
+    compilers = list(_compilers(deadline))
     try:
-        directory = _private_directory()
-        path = directory / f"{_key(compiler)}.so"
-        with _one_at_a_time(path.with_suffix(".lock")):
-            if not path.exists():
-                _compile(compiler, path)
-        _check_private(path)
+        directory = tempfile.TemporaryDirectory(prefix="tfrec_models-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise BuildError(f"{type(error).__name__}: {error}") from error
-    return path
+        raise BuildError(f"there is no directory for temporary files ({error})") from error
+    with directory as name:
+        yield _first_that_works(compilers, pathlib.Path(name), deadline)[0]
 
 
-def _compiler():
-    for name in filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++")):
-        if found := shutil.which(name):
-            return found
-    raise BuildError("no C++ compiler found (g++, clang++ or $CXX)")
+def _compilers(deadline):
+    """The compilers that answer, at least one."""
+    commands = find_compilers()
+    if not commands:
+        raise BuildError(
+            "there is no C++ compiler ($CXX, g++, clang++ and c++ were looked for); install one"
+        )
+    errors = []
+    for command in commands:
+        try:
+            compiler = Compiler.look_at(command, deadline)
+        except BuildError as error:
+            errors.append(str(error))
+        else:
+            yield compiler
+    if len(errors) == len(commands):
+        raise BuildError("; ".join(errors))
 
 
-def _compile(compiler, path):
-    handle, pending = tempfile.mkstemp(dir=path.parent, suffix=".so")
-    os.close(handle)
+def _first_that_works(compilers, directory, deadline):
+    """The library of the first flags that work, and the compiler that made it."""
+    _log.warning(
+        "Compiling the native kernels with %s before the first step. This takes about half a "
+        "minute, once for a machine; after %.0f seconds training goes on without them.",
+        " or ".join(compiler.name for compiler in compilers),
+        deadline.left(),
+    )
+    errors = []
+    for compiler in compilers:
+        for _ in range(2):
+            library = _climb(compiler, directory, deadline, errors)
+            now = Compiler.look_at(compiler.command, deadline)
+            if now == compiler:
+                break
+            # It was replaced while it compiled: half of the library may be the old one's.
+            errors.append(f"{compiler.name} was replaced while it compiled")
+            library, compiler = None, now
+        if library:
+            return library, compiler
+    raise BuildError(errors[-1])
+
+
+def _climb(compiler, directory, deadline, errors):
+    """The library of the first flags that work with one compiler, or None and why in `errors`."""
+    for flags in ladder():
+        path = directory / f"{flags.name}.so"
+        try:
+            compiler.compile(flags, path, deadline)
+            _test(path, deadline)
+        except BuildError as error:
+            if deadline.is_over:
+                raise
+            errors.append(f"{error} (flags: {flags.name})")
+            _log.info("No native kernels with the flags %s: %s.", flags.name, error)
+            if isinstance(error, UnloadableError):
+                break
+        else:
+            return Library(path, flags.name)
+    return None
+
+
+def _test(path, deadline):
+    """Loads and tries a library in another process, which may crash."""
+    # A Python that is part of another program must not be started: that would be the program.
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise BuildError("there is no Python interpreter to test the kernels with")
+    code = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TFREC_MODELS_NATIVE": "0",
+    }
+    command = [sys.executable, "-c", code, _self_test.__file__, str(path)]
     try:
-        command = [
-            *(compiler, *FLAGS, str(SOURCES / "all_kernels.cc"), "-o", pending),
-            *tf.sysconfig.get_compile_flags(),
-            *tf.sysconfig.get_link_flags(),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            lines = done.stderr.splitlines()
-            first = next((line for line in lines if "error" in line), *lines[:1] or [""])
-            raise BuildError(f"{compiler} failed: {first.strip()}")
-        os.chmod(pending, 0o700)
-        os.rename(pending, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(pending)
+        status, output = _limited.run(command, deadline.left(), env=environment, cwd=path.parent)
+    except OSError as error:
+        raise BuildError(f"{sys.executable} cannot be run to test the kernels: {error}") from error
+    if status is None:
+        raise BuildError("the test of the compiled kernels did not end in time")
+    if status < 0:
+        raise BuildError(f"the compiled kernels ended their test with signal {-status}")
+    last = (output.strip().splitlines() or [""])[-1][:300]
+    if status == _self_test.UNLOADABLE:
+        raise UnloadableError(f"the compiled kernels cannot be loaded: {last}")
+    if status:
+        raise BuildError(f"the compiled kernels failed their test: {last}")
 
 
 def _key(compiler):
     """A digest of everything the compiled file depends on."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True)
+    options = [option for flags in ladder() for option in flags.options]
     parts = [
-        *(compiler, version.stdout, *FLAGS, tf.__version__, tf.version.GIT_VERSION),
+        *(*compiler.command, compiler.version, tf.__version__, tf.version.GIT_VERSION),
+        *(*COMMON, *options, processor(), *platform.libc_ver()),
         *tf.sysconfig.get_compile_flags(),
         *tf.sysconfig.get_link_flags(),
-        _processor(),
     ]
-    digest = hashlib.sha256("\0".join(parts).encode())
-    for source in sorted(SOURCES.iterdir()):
-        if source.suffix in (".cc", ".h"):
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape"))
+    for source in (*sorted(SOURCES.iterdir()), pathlib.Path(_self_test.__file__)):
+        if source.suffix in (".cc", ".h", ".py"):
             digest.update(f"\0{source.name}\0".encode() + source.read_bytes())
     return digest.hexdigest()[:32]
-
-
-def _processor():
-    """What -march=native depends on: a home directory may be shared by unlike machines."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    wanted = ("vendor_id", "cpu family", "model", "flags", "Features")
-    return str(sorted({line for line in lines if line.split("\t")[0].strip() in wanted}))
-
-
-def _private_directory():
-    """The cache directory, which nobody else can write to: what is in it gets executed."""
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    directory = pathlib.Path(cache) / "tfrec_models" / "native"
-    directory.parent.parent.mkdir(parents=True, exist_ok=True)
-    for part in (directory.parent, directory):
-        with contextlib.suppress(FileExistsError):
-            part.mkdir(mode=0o700)
-        _check_private(part)
-    return directory
-
-
-def _check_private(path):
-    found = path.lstat()
-    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise BuildError(
-            f"{path} belongs to another user or is writable by others; remove it, or set "
-            "XDG_CACHE_HOME to a directory of your own"
-        )
-    if stat.S_ISLNK(found.st_mode):
-        raise BuildError(f"{path} is a symbolic link; remove it")
-
-
-@contextlib.contextmanager
-def _one_at_a_time(path):
-    with open(path, "a") as file:
-        # File systems without locks: both compile, and the renames are atomic.
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -41,7 +41,7 @@ def serves(variable):
     return is_native_available()
 
 
-def settle_ids(ids, row_splits, dtype, by_example, num_ids, first_rows, policies):
+def resolve_ids(ids, row_splits, dtype, by_example, num_ids, first_rows, policies):
     """Applies id policies and shifts ids to their table's rows, all in one pass.
 
     Args:
@@ -49,14 +49,15 @@ def settle_ids(ids, row_splits, dtype, by_example, num_ids, first_rows, policies
         row_splits: int64 tensor (bags + 1,).
         dtype: that of the rows.
         by_example: bool, whether the bags come example by example or feature by feature.
-        num_ids, first_rows, policies: lists with an int for each feature: how many ids its table
-            has, where the table begins, and which of `ID_POLICIES` it has.
+        num_ids, first_rows: lists with an int for each feature: how many ids its table has, and
+            where the table begins.
+        policies: list with a str for each feature, the `id_policy` of its table.
 
     Returns:
         The rows, -1 where an id is dropped, and the position of the first id that its table
         refuses, or -1.
     """
-    return kernels().tfrec_settle_ids(
+    return kernels().tfrec_resolve_ids(
         ids=ids,
         row_splits=row_splits,
         Row=dtype,

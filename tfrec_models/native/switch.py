@@ -2,8 +2,7 @@
 
 import contextlib
 
-from tfrec_models.execution import Execution, current, set_default
-from tfrec_models.execution.execution import changed
+from tfrec_models.execution import Execution, changed, current, set_default
 
 
 def is_native_enabled() -> bool:

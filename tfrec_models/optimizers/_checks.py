@@ -1,9 +1,16 @@
 """Refuses what an optimizer cannot do right, before anything is changed."""
 
 import inspect
+import warnings
 
+import numpy as np
 import tensorflow as tf
 
+from tfrec_models._compat.keras import knows_variable
+from tfrec_models._rows.saved_tables import REGULARIZED
+
+# What is smaller is 0 to float32 arithmetic that flushes subnormal numbers, as TensorFlow's does.
+_SMALLEST = float(np.finfo(np.float32).tiny)
 _TORCH_NAMES = {"lr": "learning_rate", "eps": "epsilon", "betas": "beta_1 and beta_2"}
 
 
@@ -41,17 +48,35 @@ def check_keywords(cls, keywords):
 
 def check_accumulator(initial_accumulator_value, epsilon):
     """Refuses settings of Adagrad that divide by zero or take the root of a negative number."""
-    for name, value in (
-        ("initial_accumulator_value", initial_accumulator_value),
-        ("epsilon", epsilon),
-    ):
-        if not value >= 0:
-            raise ValueError(f"{name} must be zero or positive. Received: {value}")
-    if not initial_accumulator_value and not epsilon:
+    check_not_negative("initial_accumulator_value", initial_accumulator_value)
+    check_not_negative("epsilon", epsilon)
+    if initial_accumulator_value < _SMALLEST and epsilon < _SMALLEST:
         raise ValueError(
-            "initial_accumulator_value and epsilon cannot both be 0: a gradient of zero would "
+            "initial_accumulator_value and epsilon must not both be 0 in float32, received "
+            f"{initial_accumulator_value} and {epsilon}: a gradient of zero would divide 0 by 0. "
+            "Use a small epsilon such as 1e-8."
+        )
+
+
+def check_moments(beta_1, beta_2, epsilon):
+    """Refuses settings of Adam that divide by zero."""
+    for name, value in (("beta_1", beta_1), ("beta_2", beta_2)):
+        if not 0 <= value < 1:
+            raise ValueError(
+                f"{name} must be 0 or above and below 1, received {value}: a moment that keeps all "
+                "of itself never learns, and its bias correction divides by 0."
+            )
+    if not epsilon >= _SMALLEST:
+        raise ValueError(
+            f"epsilon must be positive in float32, received {epsilon}: a gradient of zero would "
             "divide 0 by 0. Use a small epsilon such as 1e-8."
         )
+
+
+def check_not_negative(name, value):
+    """Refuses a coefficient that is negative or NaN."""
+    if not value >= 0:
+        raise ValueError(f"{name} must be zero or positive, received {value}.")
 
 
 def check_variables(optimizer, variables):
@@ -64,6 +89,13 @@ def check_variables(optimizer, variables):
                 "Pass each variable once."
             )
         seen.add(id(variable))
+
+
+def warn_of_regularizers(variables):
+    """Warns of tables with a regularizer, which is slow and in no file."""
+    for variable in variables:
+        if hasattr(variable, "table_stack") and variable.regularizer is not None:
+            warnings.warn(REGULARIZED.format(variable.name), stacklevel=4)
 
 
 def check_count(optimizer, grads, variables):
@@ -81,12 +113,13 @@ def check_count(optimizer, grads, variables):
 
 
 def check_gradients(optimizer, grads, variables):
-    """Refuses gradients that do not belong to the variables, or rows that cannot be updated."""
+    """Refuses gradients that do not belong to the variables."""
     for gradient, variable in zip(grads, variables, strict=True):
-        if not optimizer.is_known(variable):
+        if not knows_variable(optimizer, variable):
             raise ValueError(
                 f"{optimizer.name}: variable {variable.name!r} is not one of those the optimizer "
-                "was built with. Make a new optimizer for a new list of variables."
+                "was built with. Make a new optimizer for a new list of variables; after layers "
+                "were frozen or unfrozen, compile the model again."
             )
         if gradient is None:
             continue
@@ -99,11 +132,30 @@ def check_gradients(optimizer, grads, variables):
                 f"{optimizer.name}: the gradient of variable {variable.name!r} has {kind} "
                 f"{tuple(received)}, expected {expected}."
             )
-        if sparse and getattr(variable, "constraint", None) is not None:
+
+
+def check_constraints(optimizer, grads, variables):
+    """Refuses constraints that would walk a table for the gradient of some rows."""
+    for gradient, variable in zip(grads, variables, strict=True):
+        constrained = getattr(variable, "constraint", None) is not None
+        if constrained and isinstance(gradient, tf.IndexedSlices):
             raise ValueError(
                 f"{optimizer.name}: variable {variable.name!r} has a constraint, which would walk "
                 "the whole table at every step. Remove the constraint from the table."
             )
+
+
+def finite_checks(optimizer, grads, variables):
+    """Returns operations that fail, and name the variable, where a gradient is not finite."""
+    return [
+        tf.debugging.check_numerics(
+            getattr(g, "values", g),
+            f"{optimizer.name}: the gradient of variable {v.name!r} is not finite; no weight and "
+            "no state of the optimizer was updated",
+        )
+        for g, v in zip(grads, variables, strict=True)
+        if g is not None
+    ]
 
 
 def check_state(optimizer, variables, values):

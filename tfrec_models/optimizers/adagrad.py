@@ -30,12 +30,12 @@ class Adagrad(RowOptimizer, keras.optimizers.Adagrad):
     Paper: [Duchi et al., 2011](https://jmlr.org/papers/v12/duchi11a.html).
 
     Args:
-        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
-        initial_accumulator_value: Float, what `m` starts with.
-        epsilon: Float, added after the square root.
-        check_finite: Bool, raise before updating if a gradient is not finite; see
+        learning_rate: float, a `keras.optimizers.schedules.LearningRateSchedule` or a callable.
+        initial_accumulator_value: float, what `m` starts with.
+        epsilon: float, added after the square root.
+        check_finite: bool, raise before updating if a gradient is not finite; see
             `RowWiseAdagrad`.
-        **kwargs: The arguments of every Keras optimizer, as in `RowWiseAdagrad`.
+        **kwargs: `l2` and the arguments of every Keras optimizer, as in `RowWiseAdagrad`.
 
     Raises:
         ValueError: As `RowWiseAdagrad`.
@@ -43,6 +43,7 @@ class Adagrad(RowOptimizer, keras.optimizers.Adagrad):
     Example:
 
     >>> import tensorflow as tf
+    >>> from tfrec_models.optimizers import Adagrad
     >>> table = tf.Variable(tf.ones((4, 2)))
     >>> repeated = tf.IndexedSlices(tf.constant([[1.0, 2.0], [2.0, 1.0]]), [1, 1], [4, 2])
     >>> optimizer = Adagrad(learning_rate=0.1, initial_accumulator_value=0.0)

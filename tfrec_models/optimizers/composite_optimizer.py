@@ -1,9 +1,18 @@
 """One optimizer for the embedding tables, another for the rest."""
 
 import keras
+import tensorflow as tf
 
 from tfrec_models._compat.keras import built_variables, count_step, own_variables
-from tfrec_models.optimizers._checks import check_count, check_state, check_variables
+from tfrec_models._compat.tensorflow import reductions_without_gradient
+from tfrec_models.optimizers._checks import (
+    check_count,
+    check_gradients,
+    check_state,
+    check_variables,
+    finite_checks,
+)
+from tfrec_models.optimizers._state import load_state, save_state
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -19,30 +28,33 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
     parts, which is where Keras's `LearningRateScheduler` and `ReduceLROnPlateau` look: they treat
     each by itself and log `learning_rate_<name of the part>`. `learning_rate` reads the dense rate;
     setting it sets the dense rate and scales the embedding rate in proportion. Norms for
-    `global_clipnorm` are taken over each part by itself.
+    `global_clipnorm` are taken over each part by itself. With `check_finite` in either part, the
+    gradients of both are looked at before anything is updated.
+
+    Either part may be without variables: where the tables are frozen, or all but the tables is.
 
     Args:
         embedding_optimizer: A Keras optimizer or its name; one of `tfrec_models.optimizers` for
             exact updates that do not walk the tables.
         dense_optimizer: A Keras optimizer or its name.
-        embedding_names: String or list of strings, how the names of the table variables begin.
+        embedding_names: str or list of str, how the names of the table variables begin.
             Those of `EmbeddingBagCollection` begin with `"embedding_table"`; those of
             `keras.layers.Embedding` with `"embeddings"`.
-        loss_scale_factor: Float, a constant to scale the loss by, or None. Set it here, not on the
+        loss_scale_factor: float, a constant to scale the loss by, or None. Set it here, not on the
             parts. (`LossScaleOptimizer` goes around a `CompositeOptimizer`, as Keras does under
             `mixed_float16`.)
-        name: String.
+        name: str.
 
     Raises:
         TypeError: If a part is not an optimizer; if `learning_rate` is set and one of the parts
             has a schedule.
-        ValueError: If a part has a `loss_scale_factor` of its own; at the first step, if no
-            variable has a name that begins so.
+        ValueError: If a part has a `loss_scale_factor` of its own; at a step, if no variable has a
+            name that begins so and yet one has a sparse gradient, as tables have.
 
     Example:
 
-    >>> import keras, tensorflow as tf
-    >>> from tfrec_models.optimizers import RowWiseAdagrad
+    >>> import keras
+    >>> from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad
     >>> optimizer = CompositeOptimizer(
     ...     RowWiseAdagrad(learning_rate=0.05), keras.optimizers.Adam(learning_rate=0.001)
     ... )
@@ -66,8 +78,8 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         for role, part in parts.items():
             if part is None or isinstance(part, keras.optimizers.LossScaleOptimizer):
                 raise TypeError(
-                    f"{role} must be a Keras optimizer other than a LossScaleOptimizer (that one "
-                    f"goes around the CompositeOptimizer). Received: {part!r}"
+                    f"{role} must be a Keras optimizer other than a LossScaleOptimizer, received "
+                    f"{part!r}; put the LossScaleOptimizer around the CompositeOptimizer."
                 )
             if part.loss_scale_factor is not None:
                 raise ValueError(
@@ -94,6 +106,11 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
     def optimizers(self):
         """The embedding optimizer and the dense optimizer."""
         return [self.embedding_optimizer, self.dense_optimizer]
+
+    @property
+    def check_finite(self):
+        """Whether one of the parts asks that gradients be finite."""
+        return any(getattr(part, "check_finite", False) is True for part in self.optimizers)
 
     @property
     def variables(self):
@@ -153,12 +170,6 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         variables = list(variables)
         check_variables(self, variables)
         tables, others = self._split(variables, variables)
-        if not tables:
-            raise ValueError(
-                f"{self.name}: no variable has a name that begins with {self.embedding_names}. "
-                f"Received variables named {[v.name for v in others]}. Pass embedding_names with "
-                "the beginning of the names of the embedding tables."
-            )
         self.embedding_optimizer.build(tables)
         self.dense_optimizer.build(others)
         super().build(variables)
@@ -174,14 +185,33 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         self.build(variables)
         if all(g is None for g in grads):
             raise ValueError(f"{self.name}: no variable has a gradient.")
+        # What either part would refuse is refused before the other has updated its variables.
+        check_gradients(self, grads, variables)
+        self._check_names(grads, variables)
         split_grads = self._split(grads, variables)
         split_variables = self._split(variables, variables)
-        for part, part_grads, part_variables in zip(
-            self.optimizers, split_grads, split_variables, strict=True
-        ):
-            if any(g is not None for g in part_grads):
-                part.apply(part_grads, part_variables)
-        count_step(self)
+        checks = finite_checks(self, grads, variables) if self.check_finite else []
+        with tf.control_dependencies(checks), reductions_without_gradient():
+            for part, part_grads, part_variables in zip(
+                self.optimizers, split_grads, split_variables, strict=True
+            ):
+                if any(g is not None for g in part_grads):
+                    part.apply(part_grads, part_variables)
+            count_step(self)
+
+    def _check_names(self, grads, variables):
+        """Refuses tables that no name in `embedding_names` fits, told by their sparse gradients."""
+        if any(self.is_embedding(variable) for variable in variables):
+            return
+        sparse = [
+            v.name for g, v in zip(grads, variables, strict=True) if isinstance(g, tf.IndexedSlices)
+        ]
+        if sparse:
+            raise ValueError(
+                f"{self.name}: no variable has a name that begins with {self.embedding_names}, but "
+                f"there are sparse gradients, as tables have, for {sparse}. Pass embedding_names "
+                "with the beginning of the names of the embedding tables."
+            )
 
     def finalize_variable_values(self, var_list):
         var_list = list(var_list)
@@ -195,15 +225,10 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
 
     def save_own_variables(self, store):
         # Keras saves the parts by itself, as attributes.
-        for i, variable in enumerate(own_variables(self)):
-            store[str(i)] = variable.numpy()
+        save_state(own_variables(self), {}, store)
 
     def load_own_variables(self, store):
-        values = [store[str(i)] for i in range(len(store.keys()))]
-        own = own_variables(self)
-        check_state(self, own, values)
-        for variable, value in zip(own, values, strict=True):
-            variable.assign(value)
+        load_state(self, own_variables(self), {}, store)
 
     def get_config(self):
         return {

@@ -26,19 +26,22 @@ class Ftrl(RowOptimizer, keras.optimizers.Ftrl):
     n = n_new
     ```
 
+    At a learning rate of 0, as in the first step of a warm-up, nothing changes, `z` and `n`
+    included; nor does a weight whose denominator is 0, for want of any gradient so far.
+
     Paper: [McMahan et al., 2013](https://research.google/pubs/pub41159/).
 
     Args:
-        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
-        learning_rate_power: Float, `power` above, zero or negative.
-        initial_accumulator_value: Float, what `n` starts with.
-        l1_regularization_strength: Float, `l1` above, zero or positive.
-        l2_regularization_strength: Float, zero or positive.
-        l2_shrinkage_regularization_strength: Float, `s` above, zero or positive.
-        beta: Float, `beta` in the paper.
-        check_finite: Bool, raise before updating if a gradient is not finite; see
+        learning_rate: float, a `keras.optimizers.schedules.LearningRateSchedule` or a callable.
+        learning_rate_power: float, `power` above, zero or negative.
+        initial_accumulator_value: float, what `n` starts with.
+        l1_regularization_strength: float, `l1` above, zero or positive.
+        l2_regularization_strength: float, zero or positive.
+        l2_shrinkage_regularization_strength: float, `s` above, zero or positive.
+        beta: float, `beta` in the paper.
+        check_finite: bool, raise before updating if a gradient is not finite; see
             `RowWiseAdagrad`.
-        **kwargs: The arguments of every Keras optimizer, as in `RowWiseAdagrad`.
+        **kwargs: `l2` and the arguments of every Keras optimizer, as in `RowWiseAdagrad`.
 
     Raises:
         ValueError: As `RowWiseAdagrad`.
@@ -46,6 +49,7 @@ class Ftrl(RowOptimizer, keras.optimizers.Ftrl):
     Example:
 
     >>> import tensorflow as tf
+    >>> from tfrec_models.optimizers import Ftrl
     >>> table = tf.Variable(tf.zeros((4, 2)))
     >>> small = tf.IndexedSlices(tf.constant([[0.5, 3.0]]), [1], [4, 2])
     >>> optimizer = Ftrl(learning_rate=1.0, l1_regularization_strength=1.0)
@@ -88,14 +92,23 @@ class Ftrl(RowOptimizer, keras.optimizers.Ftrl):
         accumulator, linear = slots
         power = -self.learning_rate_power
         l1 = self.l1_regularization_strength
-        l2 = self.l2_regularization_strength + self.beta / (2.0 * learning_rate)
+        # The formula divides by the rate; at 0 the results are thrown away.
+        stands = tf.equal(learning_rate, 0)
+        rate = tf.where(stands, tf.ones_like(learning_rate), learning_rate)
+        l2 = self.l2_regularization_strength + self.beta / (2.0 * rate)
         shrinkage = 2 * self.l2_shrinkage_regularization_strength * weights
         grown = accumulator + tf.square(gradient)
-        scale = tf.pow(grown, power) / learning_rate
-        growth = scale - tf.pow(accumulator, power) / learning_rate
-        linear += gradient + shrinkage - growth * weights
-        weights = (tf.clip_by_value(linear, -l1, l1) - linear) / (scale + 2 * l2)
-        return weights, [grown, linear]
+        scale = tf.pow(grown, power) / rate
+        growth = scale - tf.pow(accumulator, power) / rate
+        moved = linear + gradient + shrinkage - growth * weights
+        curvature = scale + 2 * l2
+        # Nothing holds an element without curvature: it never had a gradient, and stays.
+        stays = stands | tf.equal(curvature, 0)
+        new = tf.math.divide_no_nan(tf.clip_by_value(moved, -l1, l1) - moved, curvature)
+        return tf.where(stays, weights, new), [
+            tf.where(stands, accumulator, grown),
+            tf.where(stands, linear, moved),
+        ]
 
     def native_rule(self, learning_rate):
         if self.learning_rate_power != -0.5:

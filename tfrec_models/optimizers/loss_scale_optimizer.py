@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfrec_models.optimizers._state import load_state
+
 
 @keras.saving.register_keras_serializable("tfrec_models")
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
@@ -14,13 +16,13 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
     Args:
         inner_optimizer: The Keras optimizer to wrap.
-        initial_scale: Float, what the loss is multiplied by at first.
-        dynamic_growth_steps: Int, how many steps with finite gradients before the scale doubles.
-        name: String.
+        initial_scale: float, what the loss is multiplied by at first.
+        dynamic_growth_steps: int, how many steps with finite gradients before the scale doubles.
+        name: str.
 
     Example:
 
-    >>> from tfrec_models.optimizers import RowWiseAdagrad
+    >>> from tfrec_models.optimizers import LossScaleOptimizer, RowWiseAdagrad
     >>> LossScaleOptimizer(RowWiseAdagrad(learning_rate=0.05)).initial_scale
     32768.0
     """
@@ -28,3 +30,6 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     def check_finite(self, grads):
         values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in grads]
         return super().check_finite(values)
+
+    def load_own_variables(self, store):
+        load_state(self, self.variables, {}, store)

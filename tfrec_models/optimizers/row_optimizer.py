@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._compat.keras import OptimizerHooks, built_variables
+from tfrec_models._compat.tensorflow import reductions_without_gradient
 from tfrec_models._rows.merge_rows import merge_rows, read_rows, write_rows
 from tfrec_models._rows.sharding import (
     created_beside,
@@ -20,24 +21,24 @@ from tfrec_models._rows.variables import made_once, tf_variable
 from tfrec_models.native.lookup import serves
 from tfrec_models.native.update import update_rows
 from tfrec_models.optimizers._checks import (
+    check_constraints,
     check_count,
     check_gradients,
     check_keywords,
+    check_not_negative,
     check_state,
     check_variables,
+    finite_checks,
+    warn_of_regularizers,
 )
 from tfrec_models.optimizers._moving_average import replace_by_average, update_average
+from tfrec_models.optimizers._state import load_state, save_state, slot_stacks
 
 
 def working_dtype(variable):
     """The type of a variable's slots and arithmetic: at least float32."""
     dtype = keras.backend.standardize_dtype(variable.dtype)
     return "float32" if dtype in ("bfloat16", "float16") else dtype
-
-
-def _owner(cls, name):
-    """The class that a method comes from."""
-    return next(base for base in cls.__mro__ if name in vars(base))
 
 
 class RowOptimizer(OptimizerHooks):
@@ -51,10 +52,21 @@ class RowOptimizer(OptimizerHooks):
     Slots, and all arithmetic, are float32 for bfloat16 and float16 variables.
     """
 
-    def __init__(self, *, check_finite, **keywords):
+    # The `rule` that `native_rule` was written for.
+    _native_formula = None
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        if "native_rule" in vars(cls):
+            cls._native_formula = cls.rule
+
+    def __init__(self, *, check_finite, l2=0.0, **keywords):
         check_keywords(type(self), keywords)
+        check_not_negative("l2", l2)
         super().__init__(**keywords)
         self.check_finite = check_finite
+        self.l2 = l2
+        self._slot_stacks = {}
 
     def slot_initializers(self):
         """Name to initializer of each slot, in the order `rule` receives them."""
@@ -90,6 +102,7 @@ class RowOptimizer(OptimizerHooks):
             return
         variables = list(variables)
         check_variables(self, variables)
+        warn_of_regularizers(variables)
         self.index_variables(variables)
         initializers = self.slot_initializers()
         self._slots = [
@@ -100,6 +113,7 @@ class RowOptimizer(OptimizerHooks):
             for v in variables
         ]
         self._averages = self.create_averages(variables) if self.use_ema else None
+        self._slot_stacks = slot_stacks(variables, self._slots, self._averages)
         self._locks = (
             [new_locks(tf_variable(v)) for v in variables] if self.updates_on_servers else None
         )
@@ -147,6 +161,7 @@ class RowOptimizer(OptimizerHooks):
         check_count(self, grads, variables)
         self.build(variables)
         check_gradients(self, grads, variables)
+        check_constraints(self, grads, variables)
         if self.clipnorm or self.clipvalue or self.global_clipnorm or self.loss_scale_factor:
             # Clipping needs the sums over repeated rows; unscaling needs MergedRows's division.
             grads = [
@@ -155,7 +170,8 @@ class RowOptimizer(OptimizerHooks):
                 else g
                 for g, v in zip(grads, variables, strict=True)
             ]
-        with tf.control_dependencies(self._finite_checks(grads, variables)):
+        checks = finite_checks(self, grads, variables) if self.check_finite else []
+        with tf.control_dependencies(checks), reductions_without_gradient():
             super().apply(grads, variables)
 
     def apply_one_by_one(self, grads, variables, learning_rate):
@@ -178,19 +194,6 @@ class RowOptimizer(OptimizerHooks):
             for g, values in zip(grads, clipped, strict=True)
         ]
 
-    def _finite_checks(self, grads, variables):
-        if not self.check_finite:
-            return []
-        return [
-            tf.debugging.check_numerics(
-                getattr(g, "values", g),
-                f"{self.name}: the gradient of variable {v.name!r} is not finite; "
-                "nothing was updated",
-            )
-            for g, v in zip(grads, variables, strict=True)
-            if g is not None
-        ]
-
     def update_step(self, gradient, variable, learning_rate):
         if isinstance(gradient, tf.IndexedSlices):
             self.update_sparse(gradient, variable, learning_rate)
@@ -210,11 +213,10 @@ class RowOptimizer(OptimizerHooks):
 
     def _native_rule(self, variable, learning_rate):
         """The native rule where it does all that is asked for, else None."""
-        if self.use_ema or self.has_weight_decay(variable) or not serves(variable):
+        if self.use_ema or self.l2 or self.has_weight_decay(variable) or not serves(variable):
             return None
         # A subclass may have changed the formula without knowing of a second one.
-        owner = {name: _owner(type(self), name) for name in ("rule", "native_rule")}
-        if owner["rule"] is not owner["native_rule"]:
+        if type(self).rule is not self._native_formula:
             return None
         return self.native_rule(learning_rate)
 
@@ -260,6 +262,8 @@ class RowOptimizer(OptimizerHooks):
         weights = old = read_rows(variable, rows, dtype)
         if weight_decay is not None:
             weights -= weights * tf.cast(weight_decay, dtype) * learning_rate
+        if self.l2:
+            gradient += old * tf.cast(self.l2, dtype)
         new, new_slots = self.rule(
             weights, gradient, [read_rows(s, rows, dtype) for s in slots], learning_rate
         )
@@ -288,10 +292,13 @@ class RowOptimizer(OptimizerHooks):
         check_state(self, self.variables, weights)
         super().set_weights(weights)
 
+    def save_own_variables(self, store):
+        save_state(self.variables, self._slot_stacks, store)
+
     def load_own_variables(self, store):
-        if self.built:
-            check_state(self, self.variables, [store[str(i)] for i in range(len(store.keys()))])
-        super().load_own_variables(store)
+        load_state(self, self.variables, self._slot_stacks, store)
 
     def get_config(self):
-        return {**super().get_config(), "check_finite": self.check_finite}
+        config = {**super().get_config(), "check_finite": self.check_finite}
+        # Without it, versions that do not know of `l2` read the file.
+        return {**config, "l2": self.l2} if self.l2 else config

@@ -30,26 +30,28 @@ class RowWiseAdagrad(RowOptimizer, keras.optimizers.Optimizer):
     [Mudigere et al., 2021](https://arxiv.org/abs/2104.05158).
 
     Args:
-        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
-        initial_accumulator_value: Float, what `m` starts with.
-        epsilon: Float, added after the square root.
-        check_finite: Bool. Raise `tf.errors.InvalidArgumentError` that names the variable when a
-            gradient has a NaN or an infinity, before anything is updated. Costs one pass over the
-            gradients.
-        **kwargs: The arguments of every Keras optimizer. `weight_decay` decays the rows that have
-            a gradient and no others. `clipnorm`, `global_clipnorm` and `clipvalue` act on the sums
-            over repeated rows, on each replica's gradient as in Keras. `use_ema` gives exactly
-            Keras's averages, written to the weights at the end of `fit` (the `SwapEMAWeights`
-            callback cannot be used).
+        learning_rate: float, a `keras.optimizers.schedules.LearningRateSchedule` or a callable.
+        initial_accumulator_value: float, what `m` starts with.
+        epsilon: float, added after the square root.
+        check_finite: bool, raise `tf.errors.InvalidArgumentError` that names the variable when a
+            gradient has a NaN or an infinity, before any weight or state is updated: in a
+            `CompositeOptimizer`, those of the dense part too. Costs one pass over the gradients.
+        **kwargs: `l2`, float, adds `l2 * w` to the gradient of each row that has one: L2
+            regularisation of the rows that were looked up, without native kernels. Those of every
+            Keras optimizer. `weight_decay` decays the rows that have a gradient and no others.
+            `clipnorm`, `global_clipnorm` and `clipvalue` act on the sums over repeated rows, on
+            each replica's gradient as in Keras. `use_ema` gives exactly Keras's averages, written
+            to the weights at the end of `fit` (the `SwapEMAWeights` callback cannot be used).
 
     Raises:
-        ValueError: On an unknown argument or a setting out of range, and on
+        ValueError: On an unknown argument or a setting out of range, on
             `gradient_accumulation_steps` and `ema_overwrite_frequency`, which would walk whole
-            tables.
+            tables; at a step, on gradients that do not belong to the variables.
 
     Example:
 
     >>> import tensorflow as tf
+    >>> from tfrec_models.optimizers import RowWiseAdagrad
     >>> table = tf.Variable(tf.ones((4, 2)))
     >>> with tf.GradientTape() as tape:
     ...     loss = tf.reduce_sum(tf.gather(table, [1, 1, 3]))

@@ -24,12 +24,12 @@ class SGD(RowOptimizer, keras.optimizers.SGD):
     Paper: [Sutskever et al., 2013](https://proceedings.mlr.press/v28/sutskever13.html).
 
     Args:
-        learning_rate: Float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
-        momentum: Float in [0, 1].
-        nesterov: Bool, whether to look ahead along the velocity.
-        check_finite: Bool, raise before updating if a gradient is not finite; see
+        learning_rate: float, a `keras.optimizers.schedules.LearningRateSchedule` or a callable.
+        momentum: float in [0, 1].
+        nesterov: bool, whether to look ahead along the velocity.
+        check_finite: bool, raise before updating if a gradient is not finite; see
             `RowWiseAdagrad`.
-        **kwargs: The arguments of every Keras optimizer, as in `RowWiseAdagrad`.
+        **kwargs: `l2` and the arguments of every Keras optimizer, as in `RowWiseAdagrad`.
 
     Raises:
         ValueError: As `RowWiseAdagrad`.
@@ -37,6 +37,7 @@ class SGD(RowOptimizer, keras.optimizers.SGD):
     Example:
 
     >>> import tensorflow as tf
+    >>> from tfrec_models.optimizers import SGD
     >>> table = tf.Variable(tf.ones((4, 2)))
     >>> repeated = tf.IndexedSlices(tf.ones((2, 2)), [1, 1], [4, 2])
     >>> _ = SGD(learning_rate=0.25).apply_gradients([(repeated, table)])

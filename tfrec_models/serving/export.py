@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models import execution
+from tfrec_models._checks.arguments import check_integer
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.metadata import Metadata
@@ -84,7 +85,7 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
     >>> outputs["probabilities"].shape
     TensorShape([2, 1])
     """
-    _check_arguments(model, table_dtype, padding_value)
+    padding_value = _check_arguments(model, table_dtype, padding_value)
     if not model.built:
         model.build()
     is_given = sample is not None
@@ -149,10 +150,15 @@ def _check_arguments(model, table_dtype, padding_value):
         raise ValueError(
             f"table_dtype must be None or one of {list(TABLE_DTYPES)}, received {table_dtype!r}."
         )
-    if isinstance(padding_value, bool) or not isinstance(padding_value, int):
-        raise ValueError(f"padding_value must be an int, received {padding_value!r}.")
-    if not tf.int64.min <= padding_value <= tf.int64.max:
+    padding_value = check_integer(
+        "padding_value",
+        padding_value,
+        tf.int64.min,
+        "an int64, as ids are, such as -1 or another number that is no id",
+    )
+    if padding_value > tf.int64.max:
         raise ValueError(
             f"padding_value must be an int64, as ids are, received {padding_value}. Use -1, or "
             "another number that is no id."
         )
+    return padding_value

@@ -2,39 +2,7 @@
 
 import tensorflow as tf
 
-
-def after(checks, tensors):
-    """Returns `tensors`, which nothing reads before all `checks` have passed.
-
-    Kernels may run in any order that the graph's edges allow, so a check that nothing waits for
-    could come after the kernel it protects.
-
-    Args:
-        checks: list of what `refuse_unless` returned.
-        tensors: a tensor or a structure of tensors.
-    """
-    with tf.control_dependencies(checks):
-        return tf.nest.map_structure(tf.identity, tensors)
-
-
-def refuse_unless(fine, message, *details):
-    """Returns a check that fails on the first False in `fine`.
-
-    The message is made in the branch that fails: a request that is fine pays for one comparison.
-
-    Args:
-        fine: bool tensor of shape `(n,)`.
-        message: str with a `{}` for each of `details`.
-        *details: tensors of shape `(n,)`, or lists of n str.
-    """
-
-    def refuse():
-        first = tf.argmax(~fine)
-        text = tf.strings.format(message, [tf.gather(detail, first) for detail in details])
-        with tf.control_dependencies([tf.debugging.Assert(False, [text], summarize=1)]):
-            return tf.constant(False)
-
-    return tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), refuse)
+from tfrec_models._checks.assertions import after, refuse_unless
 
 
 def checked_dense(dense, columns):
@@ -129,6 +97,30 @@ def check_weights(features, weights, counts):
         features,
         sizes,
         counts,
+    )
+
+
+def check_weight_shapes(features, weights, ids):
+    """Refuses weights of another shape than their ids.
+
+    Args:
+        features: list of F str.
+        weights, ids: lists of F tensors of shape `(B, L)`.
+    """
+    shapes = [
+        (tf.shape(weight)[:2], tf.shape(row)[:2]) for weight, row in zip(weights, ids, strict=True)
+    ]
+    valid = [
+        tf.reduce_all(ours == theirs) & (tf.size(weight) == tf.size(row))
+        for weight, row, (ours, theirs) in zip(weights, ids, shapes, strict=True)
+    ]
+    return refuse_unless(
+        tf.stack(valid),
+        "Feature {} must have weights of the shape of its ids, received weights of shape {} and "
+        "ids of shape {}.",
+        features,
+        tf.stack([ours for ours, _ in shapes]),
+        tf.stack([theirs for _, theirs in shapes]),
     )
 
 

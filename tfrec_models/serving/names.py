@@ -1,5 +1,7 @@
 """Names that a server, a client and a graph can all write."""
 
+import collections
+import keyword
 import re
 
 DENSE = "dense_features"
@@ -9,23 +11,25 @@ EXAMPLES = "examples"
 def safe_names(features):
     """Returns a dict from feature to a name of ASCII letters, digits and underscores.
 
-    A name that is safe already stays as it is. Others have their other characters replaced by
-    underscores, and a number appended where the result is taken.
+    A name that is safe already stays as it is; one that is a keyword of Python, whose functions
+    take the inputs by name, is not. Others have their other characters replaced by underscores,
+    and a number appended where the result is taken.
 
     Args:
         features: list of str, distinct feature names.
     """
     names, taken = {}, {DENSE}
+    numbers = collections.defaultdict(lambda: 1)
     for feature in sorted(features, key=lambda feature: not _is_safe(feature)):
         stem = re.sub(r"[^A-Za-z0-9_]", "_", feature)
-        if not stem[:1].isalpha():
+        if not stem[:1].isalpha() or keyword.iskeyword(stem):
             stem = f"f_{stem}"
-        name, number = stem, 1
+        name = stem
         # Graph names are told apart without regard to case, and `serving_rows` has weights beside
         # the ids of a feature.
         while taken & {name.lower(), weights_name(name).lower()}:
-            number += 1
-            name = f"{stem}_{number}"
+            numbers[stem] += 1
+            name = f"{stem}_{numbers[stem]}"
         taken |= {name.lower(), weights_name(name).lower()}
         names[feature] = name
     return {feature: names[feature] for feature in features}
@@ -47,4 +51,5 @@ def weights_name(name):
 
 
 def _is_safe(feature):
-    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", feature) is not None
+    is_word = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", feature) is not None
+    return is_word and not keyword.iskeyword(feature)

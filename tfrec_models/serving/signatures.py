@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfrec_models._checks.assertions import after
 from tfrec_models.serving import input_checks
 from tfrec_models.serving.names import (
     DENSE,
@@ -109,7 +110,7 @@ class Signatures:
                     input_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
                 )
             parts = example[DENSE], [bag.values for bag in bags], lengths, weights or []
-            dense, values, lengths, weights = input_checks.after(checks, parts)
+            dense, values, lengths, weights = after(checks, parts)
             return self._check_and_rank(dense, values, lengths, weights or None, names)
 
         return serve, {EXAMPLES: _spec(tf.string, EXAMPLES)}
@@ -131,13 +132,10 @@ class Signatures:
             weights = None
             if self.is_weighted:
                 weights = [inputs[weights_name(name)] for name in names]
-                sizes = tf.stack([tf.size(row, tf.int64) for row in rows])
-                fits = input_checks.check_weights(self.features, weights, sizes)
+                fits = input_checks.check_weight_shapes(self.features, weights, rows)
                 weights = [
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
-                    for weight, row, mask in zip(
-                        input_checks.after([fits], weights), rows, used, strict=True
-                    )
+                    for weight, row, mask in zip(after([fits], weights), rows, used, strict=True)
                 ]
             return self._check_and_rank(
                 inputs[DENSE],
@@ -161,7 +159,7 @@ class Signatures:
         batch_size = tf.shape(dense)[0]
         sizes = [tf.size(length) for length in lengths]
         fits = input_checks.check_batch_sizes(names, sizes, batch_size)
-        lengths = input_checks.after([fits], tf.concat(lengths, 0))
+        lengths = after([fits], tf.concat(lengths, 0))
         counts = tf.stack([tf.size(ids, tf.int64) for ids in values])
         checks = input_checks.check_lengths(
             self.features, names, tf.reshape(lengths, [len(names), batch_size]), counts
@@ -172,7 +170,7 @@ class Signatures:
         flat = [tf.concat(values, 0), lengths]
         if weights is not None:
             flat.append(tf.concat(weights, 0))
-        return self._rank(dense, *input_checks.after(checks, flat))
+        return self._rank(dense, *after(checks, flat))
 
 
 def _spec(dtype, name=None):

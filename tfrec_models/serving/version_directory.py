@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import uuid
 
+from tfrec_models._checks.arguments import check_integer
+
 _LARGEST = 2**63 - 1
 
 
@@ -82,9 +84,7 @@ def _local(directory):
 def _check_version(directory, version):
     if version is None:
         return
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ValueError(f"version must be a positive integer or None, received {version!r}.")
-    _check_size(version)
+    _check_size(check_integer("version", version, 1, "a positive integer or None"))
     if (directory / str(version)).exists():
         raise FileExistsError(_exists_message(directory, version))
 

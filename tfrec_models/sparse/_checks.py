@@ -1,14 +1,19 @@
-"""Checks of jagged contents: at once where values are known, as graph assertions where not."""
+"""Conversion and checks of jagged contents, by graph assertions where values are not known."""
 
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import checked
 
 
-def as_ids(values, what):
-    """Converts to a tensor (RaggedTensor kept)."""
+def as_tensor(values, what):
+    """Converts to a tensor; a RaggedTensor stays one."""
     if isinstance(values, tf.RaggedTensor):
         return values
+    if isinstance(values, tf.SparseTensor):
+        raise TypeError(
+            f"{what} must be a tensor, a tf.RaggedTensor or an array, received a SparseTensor. "
+            "Convert it with tf.RaggedTensor.from_sparse."
+        )
     try:
         return tf.convert_to_tensor(values)
     except (TypeError, ValueError) as error:
@@ -17,17 +22,78 @@ def as_ids(values, what):
         ) from error
 
 
+def as_ids(values, what):
+    """Converts integers of any type to an int32 or int64 tensor; a RaggedTensor stays one.
+
+    Ids known to be none become int64: Python, NumPy and pandas call an empty list one of floats
+    or objects. What else is no integer stays what it is.
+    """
+    tensor = as_tensor(values, what)
+    flat = tensor.flat_values if isinstance(tensor, tf.RaggedTensor) else tensor
+    if flat.dtype.is_integer:
+        ids = _as_signed(flat, what)
+    elif is_known_empty(flat):
+        ids = tf.zeros(tf.shape(flat), tf.int64)
+    else:
+        ids = flat
+    if ids is flat:
+        return tensor
+    return tensor.with_flat_values(ids) if isinstance(tensor, tf.RaggedTensor) else ids
+
+
+def as_values(values, what):
+    """Converts ids, or floats such as the embeddings of ids, as `as_ids` does.
+
+    A tensor says what it holds, so one of floats stays one even if it is empty.
+    """
+    if isinstance(values, tf.Tensor) and not values.dtype.is_integer:
+        return values
+    return as_ids(values, what)
+
+
+def as_weights(weights, what):
+    """Converts to a tensor of floats; weights known to be none become float32."""
+    tensor = as_tensor(weights, what)
+    flat = tensor.flat_values if isinstance(tensor, tf.RaggedTensor) else tensor
+    if flat.dtype.is_floating:
+        return tensor
+    if is_known_empty(flat):
+        floats = tf.zeros(tf.shape(flat), tf.float32)
+        return tensor.with_flat_values(floats) if isinstance(tensor, tf.RaggedTensor) else floats
+    raise TypeError(
+        f"{what} must be of floating type, received {flat.dtype.name}. "
+        "Cast them with tf.cast(weights, tf.float32)."
+    )
+
+
 def as_integer(values, what):
-    """Converts to an int32 or int64 tensor; an empty Python list becomes int64."""
-    if isinstance(values, (list, tuple)) and not len(values):
-        return tf.zeros([0], tf.int64)
+    """Converts integers of any type, of shape `(n,)` or `(keys, examples)`, to a flat tensor."""
     tensor = as_ids(values, what)
-    if tensor.dtype not in (tf.int32, tf.int64):
+    if not tensor.dtype.is_integer:
         raise TypeError(
-            f"{what} must be of integer type (int32 or int64), received {tensor.dtype.name}. "
+            f"{what} must be of integer type, received {tensor.dtype.name}. "
             f"Cast it with tf.cast({what}, tf.int64)."
         )
-    return tensor
+    return tensor if tensor.shape.rank == 1 else tf.reshape(tensor, [-1])
+
+
+def is_known_empty(tensor):
+    """Whether a tensor has no elements as far as its static shape tells."""
+    return tensor.shape.num_elements() == 0
+
+
+def _as_signed(ids, what):
+    if ids.dtype in (tf.int32, tf.int64):
+        return ids
+    if ids.dtype != tf.uint64:
+        return tf.cast(ids, tf.int64 if ids.dtype == tf.uint32 else tf.int32)
+    signed = tf.cast(ids, tf.int64)
+    return checked(
+        signed,
+        tf.reduce_all(signed >= 0),
+        f"{what} must be below 2**63 to fit into int64, received larger uint64 ones. Take them "
+        "modulo the number of rows of their table.",
+    )
 
 
 def checked_offsets(offsets, num_values, num_keys):
@@ -97,12 +163,8 @@ def checked_lengths(lengths, num_values, num_keys):
 
 
 def checked_weights(weights, values):
-    """Weights are floats, one for each value."""
-    if not weights.dtype.is_floating:
-        raise TypeError(
-            f"weights must be of floating type, received {weights.dtype.name}. "
-            "Cast them with tf.cast(weights, tf.float32)."
-        )
+    """Converts weights to floats, one for each value."""
+    weights = as_weights(weights, "weights")
     return checked(
         weights,
         tf.shape(weights)[0] == tf.shape(values)[0],
@@ -110,6 +172,53 @@ def checked_weights(weights, values):
         tf.shape(weights)[0],
         tf.shape(values)[0],
     )
+
+
+def with_rank(values, what):
+    """Returns values that have a first axis; those of unknown rank must have no other."""
+    if values.shape.rank is None:
+        return tf.ensure_shape(values, [None])
+    if values.shape.rank == 0:
+        raise ValueError(f"{what} must have shape (num_values,), received a scalar.")
+    return values
+
+
+def joined(tensors, what):
+    """Puts tensors one after the other; int32 and int64 together become int64.
+
+    A tensor known to be empty takes the type of the others.
+    """
+    dtypes = {tensor.dtype for tensor in tensors if not is_known_empty(tensor)}
+    dtypes = dtypes or {tensor.dtype for tensor in tensors}
+    if len(dtypes) > 1 and all(dtype.is_integer for dtype in dtypes):
+        dtypes = {tf.int64}
+    if len(dtypes) > 1:
+        raise TypeError(
+            f"{what} must be of one type to be joined, received "
+            f"{sorted(dtype.name for dtype in dtypes)}. Cast them with tf.cast."
+        )
+    (dtype,) = dtypes
+    return tf.concat([tf.cast(tensor, dtype) for tensor in tensors], 0)
+
+
+def joined_weights(weights, places, what):
+    """Puts weights one after the other, or returns None where there are none at all.
+
+    Args:
+        weights: list of tensors or None.
+        places: dict from what the places are called, such as "keys", to a list of them.
+        what: str, who joins.
+    """
+    ((called, places),) = places.items()
+    without = [place for place, weight in zip(places, weights, strict=True) if weight is None]
+    if len(without) == len(weights):
+        return None
+    if without:
+        raise ValueError(
+            f"{what} cannot join weighted and unweighted ones; those at {called} {without} "
+            "have no weights."
+        )
+    return joined(weights, "weights")
 
 
 def check_keys(keys):

@@ -239,7 +239,7 @@ def _checked_ids(ids, what, ranks, shapes, ragged_rank):
 def _checked_weights(weights, ids, what):
     if weights is None:
         return None
-    weights = _checks.as_ids(weights, what)
+    weights = _checks.as_tensor(weights, what)
     if not weights.dtype.is_floating:
         raise TypeError(f"{what}: weights must be floats, received {weights.dtype.name}.")
     if isinstance(weights, tf.RaggedTensor) != isinstance(ids, tf.RaggedTensor) or (

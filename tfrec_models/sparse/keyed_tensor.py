@@ -15,9 +15,10 @@ class KeyedTensor:
         keys: list of str, the names in column order.
         length_per_key: list of int, the number of columns of each.
         values: float tensor of shape `(batch, sum(length_per_key))`.
+        key_dim: int, the axis of `values` along which the blocks lie.
 
     Raises:
-        ValueError: if the numbers of keys, lengths and columns do not fit.
+        ValueError: if the numbers of keys, lengths and columns do not fit, or `key_dim` is no axis.
         KeyError: on an unknown key.
 
     Example:
@@ -29,41 +30,89 @@ class KeyedTensor:
     [[2.0, 3.0]]
     """
 
-    def __init__(self, keys, length_per_key, values):
+    def __init__(self, keys, length_per_key, values, key_dim=1):
         keys, length_per_key = tuple(keys), tuple(length_per_key)
         if len(keys) != len(length_per_key):
             raise ValueError(
                 f"KeyedTensor needs one length per key, received {len(keys)} keys and "
                 f"{len(length_per_key)} lengths."
             )
-        columns = getattr(values, "shape", (None,))[-1]
+        columns = _size(values, key_dim)
         if columns is not None and columns != sum(length_per_key):
             raise ValueError(
                 f"KeyedTensor's length_per_key {list(length_per_key)} must sum to the number of "
                 f"columns of values, received {columns} columns."
             )
         self._keys, self._length_per_key, self._values = keys, length_per_key, values
+        self._key_dim = key_dim
 
     @classmethod
-    def from_tensor_list(cls, keys, tensors):
-        """Returns the `(batch, n)` tensors side by side under the names `keys`."""
-        return cls(keys, [tensor.shape[-1] for tensor in tensors], _concat(tensors))
+    def from_tensor_list(cls, keys, tensors, key_dim=1, cat_dim=1):
+        """Returns tensors side by side under the names `keys`.
+
+        Args:
+            keys: list of str.
+            tensors: list of tensors that differ in the size of axis `key_dim` alone.
+            key_dim: int, the axis of the names.
+            cat_dim: int, the axis to join along, which must be `key_dim`.
+
+        Raises:
+            ValueError: if `cat_dim` is not `key_dim`.
+        """
+        if cat_dim != key_dim:
+            raise ValueError(
+                f"cat_dim must be key_dim, received cat_dim={cat_dim} and key_dim={key_dim}: "
+                "blocks joined along another axis have no place of their own."
+            )
+        lengths = [_size(tensor, key_dim) for tensor in tensors]
+        return cls(keys, lengths, _concat(tensors, key_dim), key_dim)
 
     @staticmethod
     def regroup(keyed_tensors, groups):
         """Collects named blocks from several KeyedTensors into one tensor per group.
 
         Args:
-            keyed_tensors: list of `KeyedTensor`.
+            keyed_tensors: list of `KeyedTensor`; of blocks of the same name the last is taken.
             groups: list of lists of names; a name may occur in several groups.
 
         Returns:
             A list of `(batch, n)` tensors, one per group.
+
+        Raises:
+            KeyError: on an unknown name.
+            ValueError: if the KeyedTensors differ in `key_dim`.
         """
+        key_dims = sorted({keyed_tensor.key_dim() for keyed_tensor in keyed_tensors})
+        if len(key_dims) > 1:
+            raise ValueError(f"regroup needs KeyedTensors of one key_dim, received {key_dims}.")
         blocks = {}
         for keyed_tensor in keyed_tensors:
             blocks.update(keyed_tensor.to_dict())
-        return [_concat([_block(blocks, name) for name in group]) for group in groups]
+        return [
+            _concat([_block(blocks, name) for name in group], *key_dims)
+            if group
+            else keyed_tensors[0]._columns(0, 0)
+            for group in groups
+        ]
+
+    @staticmethod
+    def regroup_as_dict(keyed_tensors, groups, keys):
+        """Collects named blocks as `regroup` does, into a dict.
+
+        Args:
+            keyed_tensors: list of `KeyedTensor`.
+            groups: list of lists of names.
+            keys: list of str, one for each group.
+
+        Raises:
+            ValueError: if there are not as many keys as groups.
+        """
+        if len(groups) != len(keys):
+            raise ValueError(
+                f"regroup_as_dict needs a key for each group, received {len(groups)} groups and "
+                f"keys {list(keys)}."
+            )
+        return dict(zip(keys, KeyedTensor.regroup(keyed_tensors, groups), strict=True))
 
     def keys(self):
         """Returns the names in column order."""
@@ -72,6 +121,10 @@ class KeyedTensor:
     def values(self):
         """Returns all blocks as one `(batch, sum of lengths)` tensor."""
         return self._values
+
+    def key_dim(self):
+        """Returns the axis along which the blocks lie."""
+        return self._key_dim
 
     def length_per_key(self):
         """Returns the number of columns of each name."""
@@ -87,9 +140,10 @@ class KeyedTensor:
     def to_dict(self):
         """Returns the blocks as a dict from name to `(batch, n)` tensor."""
         offsets = self.offset_per_key()
-        return {
-            key: self._values[:, offsets[i] : offsets[i + 1]] for i, key in enumerate(self._keys)
-        }
+        return {key: self._columns(offsets[i], offsets[i + 1]) for i, key in enumerate(self._keys)}
+
+    def _columns(self, start, end):
+        return self._values[(slice(None),) * self._key_dim + (slice(start, end),)]
 
     def __getitem__(self, key):
         return _block(self.to_dict(), key)
@@ -104,17 +158,17 @@ class KeyedTensor:
     # Keras flattens call outputs with its own tree, tf.function with tf.nest: both need to know
     # that the one tensor inside is `values`.
     def tree_flatten(self):
-        return (self._values,), (self._keys, self._length_per_key)
+        return (self._values,), (self._keys, self._length_per_key, self._key_dim)
 
     @classmethod
     def tree_unflatten(cls, metadata, children):
         keyed_tensor = cls.__new__(cls)
         (keyed_tensor._values,) = children
-        keyed_tensor._keys, keyed_tensor._length_per_key = metadata
+        keyed_tensor._keys, keyed_tensor._length_per_key, keyed_tensor._key_dim = metadata
         return keyed_tensor
 
     def __tf_flatten__(self):
-        return (self._keys, self._length_per_key), (self._values,)
+        return (self._keys, self._length_per_key, self._key_dim), (self._values,)
 
     __tf_unflatten__ = tree_unflatten
 
@@ -128,7 +182,19 @@ def _block(blocks, name):
     return blocks[name]
 
 
-def _concat(tensors):
+def _concat(tensors, key_dim):
     if len(tensors) == 1:
         return tensors[0]
-    return keras.ops.concatenate(tensors, axis=-1)
+    return keras.ops.concatenate(tensors, axis=key_dim)
+
+
+def _size(values, key_dim):
+    """The size of axis `key_dim`, None where it is not known."""
+    shape = getattr(values, "shape", None)
+    if shape is None or getattr(shape, "rank", 0) is None:
+        return None
+    if not 0 <= key_dim < len(shape):
+        raise ValueError(
+            f"key_dim must be an axis of values of shape {tuple(shape)}, received {key_dim}."
+        )
+    return shape[key_dim]

@@ -6,10 +6,11 @@ import time
 import keras
 import tensorflow as tf
 
+from tfrec_models._checks.arguments import check_integer, check_positive
 from tfrec_models._compat.keras import build_for_training, count_atomically
 from tfrec_models._compat.tensorflow import has_failed, num_workers, server_addresses
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
-from tfrec_models.distribute.cluster import answers, check_variables
+from tfrec_models.distribute.cluster import check_variables
 from tfrec_models.distribute.servers.checks import (
     check_callbacks,
     check_dense_weights,
@@ -18,6 +19,7 @@ from tfrec_models.distribute.servers.checks import (
 )
 from tfrec_models.distribute.servers.resume_position import settle
 from tfrec_models.distribute.servers.steps import make_steps
+from tfrec_models.distribute.tf_config import answers
 from tfrec_models.optimizers.unwrap import optimizer_parts
 
 # Connections that break, and servers that came back empty.
@@ -123,17 +125,16 @@ def fit_on_servers(
                 f"itself; received {type(function).__name__}. Make the dataset inside a "
                 "function and pass that."
             )
-    for name, number in (
-        ("steps_per_epoch", steps_per_epoch),
-        ("epochs", epochs),
-        ("save_every", save_every or 1),
-        ("max_pending", max_pending or 1),
-    ):
-        if not isinstance(number, int) or number < 1:
-            raise ValueError(
-                f"{name} must be an integer of at least 1, received {number}. Workers repeat their "
-                "data for ever, so only steps_per_epoch says where an epoch ends."
-            )
+    check_integer(
+        "steps_per_epoch",
+        steps_per_epoch,
+        1,
+        "an integer of at least 1, since workers repeat their data without end",
+    )
+    check_positive("epochs", epochs)
+    for name, number in (("save_every", save_every), ("max_pending", max_pending)):
+        if number is not None:
+            check_integer(name, number, 1, "a positive integer or None")
     check_callbacks(callbacks)
     strategy = model.distribute_strategy
     check_server_strategy(model, strategy)

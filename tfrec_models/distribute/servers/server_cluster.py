@@ -1,13 +1,12 @@
 """The cluster of a parameter-server run: coordinator, workers and servers."""
 
-import json
 import os
-import time
 
 import tensorflow as tf
 
-from tfrec_models.distribute.cluster import answers
+from tfrec_models.distribute.tf_config import read_task, wait_for
 
+_JOBS = ("chief", "worker", "ps")
 _EXAMPLE = (
     '{"cluster": {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.1:2223"], '
     '"ps": ["10.0.0.2:2222", "10.0.0.3:2222"]}, "task": {"type": "chief", "index": 0}}'
@@ -41,20 +40,16 @@ def server_strategy(variable_partitioner=None, timeout_seconds=300, cluster=None
     ValueError: A cluster needs at least one "ps" and one "worker", received ...
     """
     if cluster is None:
-        cluster, job, _ = _task_of(os.environ.get("TF_CONFIG"))
+        task = read_task(os.environ.get("TF_CONFIG"), _EXAMPLE, _JOBS)
+        cluster, job = task.cluster, task.job
         if job != "chief":
             raise ValueError(f'Only the "chief" trains; this is a {job!r}: call run_server().')
     _check_cluster(cluster)
-    deadline = time.monotonic() + timeout_seconds
-    missing = [*cluster["ps"], *cluster["worker"]]
-    while missing:
-        missing = [address for address in missing if not answers(address)]
-        if missing and time.monotonic() > deadline:
-            raise TimeoutError(
-                f"No answer from {missing} within {timeout_seconds:g} seconds. Start all workers "
-                "and servers of the cluster, and check that this machine can reach them."
-            )
-        time.sleep(0.1 if missing else 0)
+    wait_for(
+        [*cluster["ps"], *cluster["worker"]],
+        timeout_seconds,
+        "Start all workers and servers of the cluster, and check that this machine can reach them.",
+    )
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({job: list(cluster[job]) for job in ("worker", "ps")}),
         rpc_layer="grpc",
@@ -71,13 +66,14 @@ def run_server():
     Raises:
         ValueError: if TF_CONFIG is missing or wrong.
     """
-    cluster, job, index = _task_of(os.environ.get("TF_CONFIG"))
+    task = read_task(os.environ.get("TF_CONFIG"), _EXAMPLE, _JOBS)
+    cluster, job = task.cluster, task.job
     if job not in ("worker", "ps"):
         raise ValueError(f'run_server() is for a "worker" or "ps"; TF_CONFIG says {job!r}.')
     _check_cluster(cluster)
     # As the coordinator does: without the chief, which serves nothing.
     spec = tf.train.ClusterSpec({name: list(cluster[name]) for name in ("worker", "ps")})
-    start_server(spec, job, index).join()
+    start_server(spec, job, task.index).join()
 
 
 def start_server(spec, job, index):
@@ -91,28 +87,6 @@ def start_server(spec, job, index):
     return tf.distribute.Server(
         spec, job_name=job, task_index=index, protocol="grpc", config=config
     )
-
-
-def _task_of(tf_config):
-    if not tf_config:
-        raise ValueError(
-            f"TF_CONFIG is not set. Set it on each machine, for instance to {_EXAMPLE}"
-        )
-    try:
-        config = json.loads(tf_config)
-        cluster, task = config["cluster"], config["task"]
-        job, index = task["type"], task["index"]
-        known = cluster.get(job, [])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"TF_CONFIG must be JSON such as {_EXAMPLE}, received {tf_config}"
-        ) from error
-    if not isinstance(index, int) or not 0 <= index < len(known):
-        raise ValueError(
-            f"TF_CONFIG says that this is task {index!r} of job {job!r}, but its cluster has "
-            f"{len(known)} of them. Tasks are numbered from 0."
-        )
-    return cluster, job, index
 
 
 def _check_cluster(cluster):

@@ -33,9 +33,17 @@ def _plain(variable):
     return Entry(variable, tuple(variable.shape))
 
 
+def _transposed(variable):
+    return Entry(variable, tuple(variable.shape[::-1]), np.transpose, np.transpose)
+
+
+def _as_column(variable):
+    return Entry(variable, (*variable.shape, 1), lambda array: array[:, np.newaxis], np.ravel)
+
+
 @torchrec_entries.register
 def _(layer: keras.layers.Dense):
-    entries = {"weight": Entry(layer.kernel, tuple(layer.kernel.shape[::-1]), np.transpose)}
+    entries = {"weight": _transposed(layer.kernel)}
     if layer.use_bias:
         entries["bias"] = _plain(layer.bias)
     return entries
@@ -82,7 +90,7 @@ def _tables(prefix, layer):
 @torchrec_entries.register
 def _(layer: layers.CrossNet):
     return {
-        **_per_layer("kernels", layer.kernels, np.transpose),
+        **_per_layer("kernels", layer.kernels, _transposed),
         **_per_layer("bias", layer.biases, _as_column),
     }
 
@@ -90,8 +98,8 @@ def _(layer: layers.CrossNet):
 @torchrec_entries.register
 def _(layer: layers.LowRankCrossNet):
     return {
-        **_per_layer("W_kernels", layer.w_kernels, np.transpose),
-        **_per_layer("V_kernels", layer.v_kernels, np.transpose),
+        **_per_layer("W_kernels", layer.w_kernels, _transposed),
+        **_per_layer("V_kernels", layer.v_kernels, _transposed),
         **_per_layer("bias", layer.biases),
     }
 
@@ -116,17 +124,8 @@ def _(layer: layers.LowRankMixtureCrossNet):
     return {**entries, **_per_layer("C_kernels", layer.c_kernels)}
 
 
-def _per_layer(name, variables, convert=lambda array: array):
-    return {
-        f"{name}.{number}": Entry(
-            variable, convert(np.broadcast_to(0, variable.shape)).shape, convert
-        )
-        for number, variable in enumerate(variables)
-    }
-
-
-def _as_column(array):
-    return np.reshape(array, (-1, 1))
+def _per_layer(name, variables, entry_of=_plain):
+    return {f"{name}.{number}": entry_of(variable) for number, variable in enumerate(variables)}
 
 
 @torchrec_entries.register
@@ -201,17 +200,23 @@ def _(layer: TransformerEncoderLayer):
     attention, dim = layer.attention, layer.embedding_dim
     projections = [attention.query_dense, attention.key_dense, attention.value_dense]
 
-    def by_output(kernel):
-        return np.reshape(kernel, (dim, dim)).T
+    def matrix(kernel):
+        return Entry(
+            kernel,
+            (dim, dim),
+            lambda array: np.reshape(array, (dim, dim)).T,
+            lambda array: np.reshape(array.T, kernel.shape),
+        )
+
+    def vector(bias):
+        return Entry(bias, (dim,), np.ravel, lambda array: np.reshape(array, bias.shape))
 
     return {
         "self_attn.in_proj_weight": JoinedEntry(
-            [Entry(projection.kernel, (dim, dim), by_output) for projection in projections]
+            [matrix(projection.kernel) for projection in projections]
         ),
-        "self_attn.in_proj_bias": JoinedEntry(
-            [Entry(projection.bias, (dim,), np.ravel) for projection in projections]
-        ),
-        "self_attn.out_proj.weight": Entry(attention.output_dense.kernel, (dim, dim), by_output),
+        "self_attn.in_proj_bias": JoinedEntry([vector(part.bias) for part in projections]),
+        "self_attn.out_proj.weight": matrix(attention.output_dense.kernel),
         "self_attn.out_proj.bias": _plain(attention.output_dense.bias),
         **under("linear1", layer.linear1),
         **under("linear2", layer.linear2),

@@ -1,18 +1,34 @@
 """Weights to and from TorchRec's state dicts."""
 
-import numpy as np
+from collections.abc import Mapping
 
+from tfrec_models.interop.torchrec.facebook_dlrm import (
+    from_facebook_dlrm,
+    is_facebook_dlrm,
+    takes_facebook_dlrm,
+)
 from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
+from tfrec_models.interop.torchrec.key_names import hint, rename_wrapped
+from tfrec_models.interop.torchrec.to_numpy import to_numpy
+
+# Of each kind of fault; a wrong checkpoint has hundreds.
+_SHOWN = 5
 
 
-def torchrec_state_dict(layer):
+def torchrec_state_dict(layer, keep_oov_rows=False):
     """Returns a layer's weights under TorchRec's names and in its layout.
 
     What the state dict of the TorchRec module of the same name holds:
     `torch_module.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})` takes it.
 
+    TorchRec has no row for ids outside a table, which the "oov" id policy has as its last: it is
+    left out, unless keep_oov_rows asks for it. The result is then complete, and fits a TorchRec
+    table of `num_embeddings + 1` rows.
+
     Args:
         layer: a layer or model of this package; it is built if it is not yet.
+        keep_oov_rows: bool, whether tables with the "oov" id policy have `num_embeddings + 1` rows
+            in the result.
 
     Returns:
         A dict from TorchRec's key to NumPy array. Tables are copied one by one out of the
@@ -28,23 +44,35 @@ def torchrec_state_dict(layer):
     >>> {key: value.shape for key, value in torchrec_state_dict(MLP(3, [2])).items()}
     {'_mlp.0._linear.weight': (2, 3), '_mlp.0._linear.bias': (2,)}
     """
-    return {key: entry.read() for key, entry in _entries_of(layer).items()}
+    return {key: entry.read(keep_oov_rows) for key, entry in _entries_of(layer).items()}
 
 
 def load_torchrec_state_dict(layer, state_dict, strict=True):
     """Sets a layer's weights from a TorchRec state dict.
 
-    Nothing is changed unless everything fits.
+    All values are converted and checked before the first is written: nothing is changed unless
+    everything fits.
+
+    Keys may carry the names of wrappers (`module.`, `_dmp_wrapped_module.`, `_orig_mod.` and
+    others, in any number) and of a class that holds the model (`model.`). A `DLRM` or
+    `DLRMTrain` with dot interaction also takes the state dicts of facebookresearch/dlrm (`emb_l`,
+    `bot_l`, `top_l`): table i is the i-th of the collection, and the columns of the over arch's
+    first weight are put in TorchRec's order of pairs.
+
+    A table with the "oov" id policy takes `num_embeddings` rows, and keeps its last as it is, or
+    `num_embeddings + 1`, of which the last becomes the row for ids outside the table.
 
     Args:
         layer: a layer or model of this package; it is built if it is not yet.
-        state_dict: dict from TorchRec's key to NumPy array or torch tensor.
+        state_dict: dict from TorchRec's key to NumPy array or torch tensor; a sharded one if all
+            of it lies on this process.
         strict: bool, whether keys that are missing or of no use are errors. Shapes that differ
-            always are.
+            and values that cannot be read always are.
 
     Raises:
-        ValueError: naming all missing, unexpected and misshapen keys at once.
-        TypeError: if TorchRec has no counterpart of the layer.
+        ValueError: on missing, unexpected, misshapen and unreadable values, the first keys of each
+            and what the state dict may be; if two keys mean one weight.
+        TypeError: if TorchRec has no counterpart of the layer, or state_dict is no dict.
 
     Example:
 
@@ -58,10 +86,20 @@ def load_torchrec_state_dict(layer, state_dict, strict=True):
     >>> mlp(np.ones((1, 3))).numpy().tolist()
     [[3.0, 3.0]]
     """
-    write_entries(_entries_of(layer), state_dict, strict, f"{type(layer).__name__} {layer.name!r}")
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(
+            "state_dict must be a dict from key to array, received "
+            f"{type(state_dict).__name__}. Give module.state_dict(), or what read_checkpoint "
+            "returns."
+        )
+    entries = _entries_of(layer)
+    if is_facebook_dlrm(state_dict) and takes_facebook_dlrm(layer):
+        state_dict = from_facebook_dlrm(state_dict, layer)
+    state_dict = rename_wrapped(state_dict, entries)
+    write_entries(entries, state_dict, strict, f"{type(layer).__name__} {layer.name!r}")
 
 
-def write_entries(entries, state, strict, owner):
+def write_entries(entries, state, strict, owner, hint_of=hint):
     """Writes all values of a dict to the entries of its keys, or none if one does not fit.
 
     Args:
@@ -69,28 +107,43 @@ def write_entries(entries, state, strict, owner):
         state: dict from key to NumPy array or torch tensor.
         strict: bool, whether keys that are missing or of no use are errors.
         owner: str, whose state it is to be.
+        hint_of: function of `state` and `entries` that says what a dict that does not fit may be,
+            or None.
 
     Raises:
-        ValueError: naming all missing, unexpected and misshapen keys at once.
+        ValueError: on missing, unexpected, misshapen and unreadable values.
     """
-    missing = [key for key in entries if key not in state]
-    unexpected = [key for key in state if key not in entries]
     misshapen = [
-        f"{key}: {_shape(state[key])}, expected {entry.shape}"
+        f"{key}: {_shape(state[key])}, expected {' or '.join(map(str, entry.shapes))}"
         for key, entry in entries.items()
-        if key in state and _shape(state[key]) != entry.shape
+        if key in state and _shape(state[key]) not in entry.shapes
     ]
-    faults = [("Misshapen", misshapen)]
+    faults = {"Misshapen keys": misshapen}
     if strict:
-        faults += [("Missing", missing), ("Unexpected", unexpected)]
-    faults = [f"{what} keys:\n  " + "\n  ".join(keys) for what, keys in faults if keys]
-    if faults:
-        raise ValueError(
-            f"The state dict does not fit {owner}; nothing was changed.\n" + "\n".join(faults)
-        )
+        faults["Missing keys"] = [key for key in entries if key not in state]
+        faults["Unexpected keys"] = [key for key in state if key not in entries]
+    prepared, faults["Unreadable values"] = {}, []
     for key, entry in entries.items():
-        if key in state:
-            entry.write(_as_numpy(state[key]))
+        if key in state and _shape(state[key]) in entry.shapes:
+            try:
+                prepared[key] = entry.prepare(to_numpy(state[key]))
+            except (ValueError, TypeError, RuntimeError) as error:
+                faults["Unreadable values"].append(f"{key}: {one_line(error)}")
+    if any(faults.values()):
+        lines = [f"The state dict does not fit {owner}; nothing was changed."]
+        lines += [f"Hint: {text}" for text in [hint_of(state, entries)] if text]
+        for what, keys in faults.items():
+            lines += [f"{what}:"] * bool(keys) + [f"  {key}" for key in keys[:_SHOWN]]
+            lines += [f"  and {len(keys) - _SHOWN} more"] * (len(keys) > _SHOWN)
+        raise ValueError("\n".join(lines))
+    for key, value in prepared.items():
+        entries[key].write(value)
+
+
+def one_line(error):
+    """Returns the message of an error in one line of at most 300 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def _shape(value):
@@ -102,12 +155,3 @@ def _entries_of(layer):
     if not layer.built:
         layer.build()
     return torchrec_entries(layer)
-
-
-def _as_numpy(value):
-    """A NumPy array of an array, or of a torch tensor wherever and in whatever dtype it is."""
-    if not hasattr(value, "detach"):
-        return np.asarray(value)
-    value = value.detach().cpu()
-    # NumPy has no bfloat16; every bfloat16 and float16 is exact in float32.
-    return value.float().numpy() if value.element_size() < 4 else value.numpy()

@@ -5,41 +5,65 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfrec_models.embeddings.table_stack import TableStack
 
 
+def _same(array):
+    return array
+
+
 @dataclasses.dataclass
 class Entry:
-    """A variable, or some of its rows, under TorchRec's name.
+    """A variable under TorchRec's name.
 
     Args:
         variable: the `keras.Variable` it is kept in.
         shape: tuple of int, TorchRec's shape.
-        convert: function from an array laid out as the variable to TorchRec's layout, and back up
-            to a reshape.
+        to_torchrec: function from an array laid out as the variable to TorchRec's layout.
+        from_torchrec: function from an array in TorchRec's layout to the variable's.
     """
 
     variable: keras.Variable
     shape: tuple
-    convert: Callable = lambda array: array
+    to_torchrec: Callable = _same
+    from_torchrec: Callable = _same
 
-    def read(self):
+    @property
+    def shapes(self):
+        """The shapes that `prepare` takes."""
+        return [self.shape]
+
+    def read(self, keep_oov_row=False):
         """Returns the value as a NumPy array in TorchRec's layout."""
         return self.take(keras.ops.convert_to_numpy(self.variable))
 
-    def write(self, array):
-        """Sets the value from an array in TorchRec's layout."""
-        self.variable.assign(np.reshape(self.convert(array), self.variable.shape))
+    def prepare(self, array):
+        """Returns what `write` takes: an array in the variable's layout and dtype.
+
+        Everything that can fail does so here, before anything is written.
+
+        Raises:
+            ValueError: if a value is out of the range of the variable's dtype.
+        """
+        return _cast(self.from_torchrec(array), self.variable.dtype)
+
+    def write(self, prepared):
+        """Sets the value from what `prepare` returned."""
+        self.variable.assign(prepared)
 
     def take(self, array):
         """Returns this entry's part of an array laid out as the variable."""
-        return np.ascontiguousarray(self.convert(array))
+        return np.ascontiguousarray(self.to_torchrec(array))
 
 
 @dataclasses.dataclass
 class TableEntry:
     """One table in a stack; read and written without a copy of the others.
+
+    TorchRec's table has a row for each id. A table with the "oov" id policy has one more, for
+    all other ids; it is read on request, and written if it is there.
 
     Args:
         variable: that of the stack, or an optimizer's slot with a row for each of its rows.
@@ -53,18 +77,32 @@ class TableEntry:
 
     @property
     def shape(self):
-        """Rows and columns, the row of the "oov" id policy included."""
-        return (self.stack.rows_of(self.name)[1], *self.variable.shape[1:])
+        """TorchRec's shape."""
+        table = next(table for table in self.stack.tables if table.name == self.name)
+        return (table.num_embeddings, *self.variable.shape[1:])
 
-    def read(self):
-        return self.stack.read(self.variable, self.name).numpy()
+    @property
+    def shapes(self):
+        """The shapes that `prepare` takes: with and without the row of the "oov" id policy."""
+        num_rows = self.stack.rows_of(self.name)[1]
+        return list(dict.fromkeys([self.shape, (num_rows, *self.shape[1:])]))
 
-    def write(self, array):
-        self.stack.write(self.variable, self.name, array)
+    def read(self, keep_oov_row=False):
+        rows = self.stack.read(self.variable, self.name).numpy()
+        return rows if keep_oov_row else rows[: self.shape[0]]
+
+    def prepare(self, array):
+        return _cast(array, self.variable.dtype)
+
+    def write(self, prepared):
+        if len(prepared) < self.shapes[-1][0]:
+            last = self.stack.read(self.variable, self.name)[self.shape[0] :].numpy()
+            prepared = np.concatenate([prepared, last])
+        self.stack.write(self.variable, self.name, prepared)
 
     def take(self, array):
-        first, count = self.stack.rows_of(self.name)
-        return array[first : first + count]
+        first, _ = self.stack.rows_of(self.name)
+        return array[first : first + self.shape[0]]
 
 
 @dataclasses.dataclass
@@ -78,10 +116,38 @@ class JoinedEntry:
         rows = sum(part.shape[0] for part in self.parts)
         return (rows, *self.parts[0].shape[1:])
 
-    def read(self):
+    @property
+    def shapes(self):
+        return [self.shape]
+
+    def read(self, keep_oov_row=False):
         return np.concatenate([part.read() for part in self.parts])
 
-    def write(self, array):
+    def prepare(self, array):
         ends = np.cumsum([part.shape[0] for part in self.parts])
-        for part, rows in zip(self.parts, np.split(array, ends[:-1]), strict=True):
+        pieces = np.split(array, ends[:-1])
+        return [part.prepare(rows) for part, rows in zip(self.parts, pieces, strict=True)]
+
+    def write(self, prepared):
+        for part, rows in zip(self.parts, prepared, strict=True):
             part.write(rows)
+
+
+def _cast(array, dtype):
+    """An array in a variable's dtype; not copied if it is in it.
+
+    Raises:
+        ValueError: if a finite value would become infinite.
+    """
+    dtype = tf.as_dtype(dtype).as_numpy_dtype
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if (np.isinf(cast) & np.isfinite(array)).any():
+        largest = np.max(np.abs(array[np.isfinite(array)]))
+        raise ValueError(
+            f"values must lie in the range of {np.dtype(dtype).name}, received one of magnitude "
+            f"{largest:.4g}"
+        )
+    return cast

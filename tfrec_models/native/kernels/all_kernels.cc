@@ -1,5 +1,5 @@
 // All operations in one unit: TensorFlow's headers take most of the time to compile.
 #include "pooled_lookup.cc"
 #include "row_updates.cc"
-#include "settle_ids.cc"
+#include "resolve_ids.cc"
 #include "table_gradients.cc"

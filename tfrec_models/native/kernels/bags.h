@@ -5,14 +5,16 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "optional_array.h"
+
 namespace tfrec {
 
 // Rows of one table, in bags. A negative row is left out of its bag.
 template <typename Row>
 struct Bags {
   const Row* rows;
-  int64_t num_rows_named;  // Length of `rows`.
-  const int64_t* splits;   // num_bags + 1 of them, or null where every row is a bag of its own.
+  int64_t num_rows_named;               // Length of `rows`.
+  OptionalArray<const int64_t> splits;  // num_bags + 1; absent if every row is its own bag.
   int64_t num_bags;
   // Bags come feature by feature, and their output goes example by example: bag
   // `feature * batch_size + example` to place `example * num_features + feature`. With one
@@ -20,7 +22,7 @@ struct Bags {
   int64_t num_features;
 
   int64_t First(int64_t bag) const { return splits ? splits[bag] : bag; }
-  int64_t Last(int64_t bag) const { return splits ? splits[bag + 1] : bag + 1; }
+  int64_t End(int64_t bag) const { return splits ? splits[bag + 1] : bag + 1; }
 
   int64_t PlaceOf(int64_t bag) const {
     if (num_features == 1) return bag;
@@ -29,29 +31,29 @@ struct Bags {
   }
 
   // The bag that position `at` of `rows` lies in.
-  int64_t BagAt(int64_t at) const {
+  int64_t BagOf(int64_t at) const {
     if (!splits) return at;
-    return std::upper_bound(splits, splits + num_bags + 1, at) - splits - 1;
+    return std::upper_bound(splits.data(), splits.data() + num_bags + 1, at) - splits.data() - 1;
   }
 
-  // How many rows of a bag count.
-  int64_t Kept(int64_t bag) const {
+  // How many rows of a bag are not left out.
+  int64_t NumKept(int64_t bag) const {
     int64_t kept = 0;
-    for (int64_t i = First(bag); i < Last(bag); ++i) kept += rows[i] >= 0;
+    for (int64_t i = First(bag); i < End(bag); ++i) kept += rows[i] >= 0;
     return kept;
   }
 
   // Whether the splits are those of these rows: nothing below reads outside them.
-  bool AreWhole() const {
+  bool IsValid() const {
     if (num_features < 1 || num_bags % num_features != 0) return false;
     if (!splits) return num_bags == num_rows_named;
-    bool rising = splits[0] == 0 && splits[num_bags] == num_rows_named;
-    for (int64_t bag = 0; bag < num_bags; ++bag) rising &= splits[bag] <= splits[bag + 1];
-    return rising;
+    bool is_rising = splits[0] == 0 && splits[num_bags] == num_rows_named;
+    for (int64_t bag = 0; bag < num_bags; ++bag) is_rising &= splits[bag] <= splits[bag + 1];
+    return is_rising;
   }
 
   // Whether every row lies in a table of so many rows, or is left out.
-  bool FitIn(int64_t num_table_rows) const {
+  bool RowsInRange(int64_t num_table_rows) const {
     Row largest = -1;
     for (int64_t i = 0; i < num_rows_named; ++i) largest = std::max(largest, rows[i]);
     return static_cast<int64_t>(largest) < num_table_rows;

@@ -9,6 +9,9 @@
 
 #ifdef __linux__
 #include <sys/mman.h>
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1 and newer; the C library's headers may be older.
+#endif
 #endif
 
 namespace tfrec {
@@ -25,14 +28,12 @@ class LargePages {
 #ifdef __linux__
     constexpr uintptr_t kPage = uintptr_t{2} << 20;
     // Small pages of less than this fit in the processor's own table.
-    constexpr size_t kWorthwhile = 8 * kPage;
-    // Linux 6.1 and newer; the C library's headers may be older.
-    constexpr int kCollapse = 25;
-    if (bytes < kWorthwhile || !IsNew(memory, bytes)) return;
+    constexpr size_t kMinBytes = 8 * kPage;
+    if (bytes < kMinBytes || !IsNew(memory, bytes)) return;
     const uintptr_t first = (reinterpret_cast<uintptr_t>(memory) + kPage - 1) / kPage * kPage;
     const uintptr_t last = (reinterpret_cast<uintptr_t>(memory) + bytes) / kPage * kPage;
     madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-    madvise(reinterpret_cast<void*>(first), last - first, kCollapse);
+    madvise(reinterpret_cast<void*>(first), last - first, MADV_COLLAPSE);
 #endif
   }
 

@@ -3,12 +3,15 @@
 #define TFREC_MODELS_NATIVE_OP_INPUTS_H_
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "bags.h"
+#include "optional_array.h"
 #include "parallel.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/resource_mgr.h"
@@ -21,6 +24,13 @@ inline int64_t ThreadsOf(tensorflow::OpKernelContext* ctx) {
   return ctx->device()->tensorflow_cpu_worker_threads()->num_threads;
 }
 
+// The only input of a list that has one or none.
+template <typename T>
+OptionalArray<const T> ArrayOf(const tensorflow::OpInputList& list) {
+  if (list.size() == 0) return OptionalArray<const T>();
+  return OptionalArray<const T>(list[0].flat<T>().data());
+}
+
 inline ParallelFor ParallelForOf(tensorflow::OpKernelContext* ctx) {
   const auto* threads = ctx->device()->tensorflow_cpu_worker_threads();
   return [threads](int64_t items, int64_t cost, const Work& work) {
@@ -28,7 +38,7 @@ inline ParallelFor ParallelForOf(tensorflow::OpKernelContext* ctx) {
   };
 }
 
-// Reads the inputs `rows`, `row_splits` (a list of one or none) and `columns` of an operation.
+// Reads the inputs `rows` and `row_splits` (a list of one or none) of an operation.
 template <typename Row>
 absl::Status ReadBags(tensorflow::OpKernelContext* ctx, int64_t num_features, Bags<Row>* bags) {
   const tensorflow::Tensor* rows;
@@ -37,31 +47,29 @@ absl::Status ReadBags(tensorflow::OpKernelContext* ctx, int64_t num_features, Ba
   TF_RETURN_IF_ERROR(ctx->input_list("row_splits", &splits));
   bags->rows = rows->flat<Row>().data();
   bags->num_rows_named = rows->NumElements();
-  bags->splits = splits.size() ? splits[0].flat<int64_t>().data() : nullptr;
+  bags->splits = ArrayOf<int64_t>(splits);
   bags->num_bags = splits.size() ? splits[0].NumElements() - 1 : bags->num_rows_named;
   bags->num_features = num_features;
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-  if (bags->num_rows_named >= kMost || bags->num_bags >= kMost) {
+  constexpr int64_t kLimit = std::numeric_limits<int32_t>::max();
+  if (bags->num_rows_named >= kLimit || bags->num_bags >= kLimit) {
     return absl::InvalidArgumentError("A batch must have fewer than 2**31 - 1 ids and bags.");
   }
-  if (bags->num_bags < 0 || !bags->AreWhole()) {
+  if (bags->num_bags < 0 || !bags->IsValid()) {
     return absl::InvalidArgumentError(
         "row_splits must rise from 0 to the number of rows, for as many bags of each feature.");
   }
   return absl::OkStatus();
 }
 
-// Reads the input `weights`, a list of one or none; null where there is none.
+// Reads the input `weights`, a list of one or none.
 inline absl::Status ReadWeights(tensorflow::OpKernelContext* ctx, int64_t num_rows_named,
-                                const float** weights) {
+                                OptionalArray<const float>* weights) {
   tensorflow::OpInputList list;
   TF_RETURN_IF_ERROR(ctx->input_list("weights", &list));
-  *weights = nullptr;
-  if (!list.size()) return absl::OkStatus();
-  if (list[0].NumElements() != num_rows_named) {
+  if (list.size() && list[0].NumElements() != num_rows_named) {
     return absl::InvalidArgumentError("There must be as many weights as rows.");
   }
-  *weights = list[0].flat<float>().data();
+  *weights = ArrayOf<float>(list);
   return absl::OkStatus();
 }
 
@@ -95,7 +103,8 @@ inline absl::Status OwnMemory(tensorflow::OpKernelContext* ctx, tensorflow::Var*
   if (!tensor->RefCountIsOne()) {
     tensorflow::Tensor copy;
     TF_RETURN_IF_ERROR(ctx->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
-    std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
+    // An empty tensor has no memory to copy from.
+    if (tensor->TotalBytes()) std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
     *tensor = copy;
   }
   variable->copy_on_read_mode.store(true);

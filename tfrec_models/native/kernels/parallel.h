@@ -22,8 +22,8 @@ struct Parts {
   int64_t count;
 
   static Parts Of(int64_t items, int64_t threads) {
-    constexpr int64_t kWorthwhile = 8192;
-    return {items, std::max<int64_t>(1, std::min(threads, items / kWorthwhile))};
+    constexpr int64_t kMinItems = 8192;  // Of a part that is worth a thread.
+    return {items, std::max<int64_t>(1, std::min(threads, items / kMinItems))};
   }
 
   int64_t First(int64_t part) const { return items * part / count; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bags.h"
+#include "optional_array.h"
 #include "parallel.h"
 
 namespace tfrec {
@@ -26,11 +27,12 @@ inline void AddScaledRow(const T* __restrict row, float scale, int64_t dim,
 
 // Pools the bags [first, last): each sum in float32 and in the order of the ids.
 //
-// table: (rows, dim), of which all rows named must be part. weights: one for each row named, or
-// null. pooled: (num_bags, dim), by place.
+// table: (rows, dim), of which all rows named must be part. weights: absent, or one for each row
+// named. pooled: (num_bags, dim), by place.
 template <typename T, typename Row>
-void PoolBags(const T* table, int64_t dim, const Bags<Row>& bags, const float* weights,
-              bool mean, int64_t first, int64_t last, T* pooled) {
+void PoolBags(const T* table, int64_t dim, const Bags<Row>& bags,
+              OptionalArray<const float> weights, bool mean, int64_t first, int64_t last,
+              T* pooled) {
   std::vector<float> buffer(std::is_same<T, float>::value ? 0 : dim);
   for (int64_t bag = first; bag < last; ++bag) {
     T* out = pooled + bags.PlaceOf(bag) * dim;
@@ -42,7 +44,7 @@ void PoolBags(const T* table, int64_t dim, const Bags<Row>& bags, const float* w
     }
     for (int64_t d = 0; d < dim; ++d) sum[d] = 0;
     int64_t kept = 0;
-    for (int64_t i = bags.First(bag); i < bags.Last(bag); ++i) {
+    for (int64_t i = bags.First(bag); i < bags.End(bag); ++i) {
       if (i + kRowsAhead < bags.num_rows_named && bags.rows[i + kRowsAhead] >= 0) {
         PrefetchRow<false>(table + bags.rows[i + kRowsAhead] * dim, dim * sizeof(T));
       }
@@ -71,7 +73,7 @@ void WeightGradients(const T* table, int64_t dim, const Bags<Row>& bags, const T
                      int64_t first, int64_t last, float* gradients) {
   for (int64_t bag = first; bag < last; ++bag) {
     const T* __restrict gradient = upstream + bags.PlaceOf(bag) * dim;
-    for (int64_t i = bags.First(bag); i < bags.Last(bag); ++i) {
+    for (int64_t i = bags.First(bag); i < bags.End(bag); ++i) {
       float dot = 0;
       if (bags.rows[i] >= 0) {
         const T* __restrict row = table + bags.rows[i] * dim;

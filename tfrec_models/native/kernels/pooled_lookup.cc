@@ -1,8 +1,10 @@
 // Looks up and pools the rows of bags, straight from a variable's memory.
 
-#include "pool_bags.h"
+#include <cstdint>
+#include <memory>
 
 #include "op_inputs.h"
+#include "pool_bags.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
@@ -75,7 +77,7 @@ class ReadTable {
     lock_ = std::make_unique<tensorflow::tf_shared_lock>(*variable_->mu());
     const Tensor& tensor = *variable_->tensor();
     TF_RETURN_IF_ERROR(CheckVariable(tensor, tensorflow::DataTypeToEnum<T>::value, 2));
-    if (!bags.FitIn(tensor.dim_size(0))) return RowOutsideTable(tensor.dim_size(0));
+    if (!bags.RowsInRange(tensor.dim_size(0))) return RowOutsideTable(tensor.dim_size(0));
     data = tensor.flat<T>().data();
     dim = tensor.dim_size(1);
     return absl::OkStatus();
@@ -106,7 +108,7 @@ class PooledLookupOp : public OpKernel {
 
   void Compute(OpKernelContext* ctx) override {
     Bags<Row> bags;
-    const float* weights;
+    OptionalArray<const float> weights;
     ReadTable<T, Row> table;
     OP_REQUIRES_OK(ctx, ReadBags(ctx, num_features_, &bags));
     OP_REQUIRES_OK(ctx, ReadWeights(ctx, bags.num_rows_named, &weights));

@@ -15,13 +15,13 @@ struct Step {
   const float* settings;
 };
 
-constexpr int kMostSlots = 3;
+constexpr int kMaxSlots = 3;
 
 // Of each rule: how many slots it has, how many settings, and whether a slot has one number a
 // row. `slots[s]` points at the row's part of slot s; `g` is its summed gradient.
 struct Sgd {
   static constexpr int kSlots = 0, kSettings = 0;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const*) {
@@ -33,7 +33,7 @@ struct Sgd {
 template <bool kNesterov>
 struct Momentum {
   static constexpr int kSlots = 1, kSettings = 1;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -49,7 +49,7 @@ struct Momentum {
 
 struct Adagrad {
   static constexpr int kSlots = 1, kSettings = 1;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -80,7 +80,7 @@ inline float SumOfSquares(const float* g, int64_t dim) {
 
 struct RowWiseAdagrad {
   static constexpr int kSlots = 1, kSettings = 1;
-  static constexpr bool kOneNumberARow = true;
+  static constexpr bool kRowWiseSlot = true;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -96,7 +96,7 @@ struct RowWiseAdagrad {
 template <bool kAmsgrad>
 struct LazyAdam {
   static constexpr int kSlots = kAmsgrad ? 3 : 2, kSettings = 3;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
@@ -110,7 +110,7 @@ struct LazyAdam {
       first[d] += (g[d] - first[d]) * first_share;
       second[d] += (g[d] * g[d] - second[d]) * second_share;
       float below = second[d];
-      if (kAmsgrad) below = largest[d] = std::max(largest[d], second[d]);
+      if (kAmsgrad) below = largest[d] = std::max(second[d], largest[d]);  // Keeps NaN.
       w[d] = static_cast<T>(static_cast<float>(w[d]) -
                             rate * first[d] / (std::sqrt(below) + epsilon));
     }
@@ -120,11 +120,12 @@ struct LazyAdam {
 // With the usual power of one half. Settings: l1, l2, beta, l2 shrinkage.
 struct Ftrl {
   static constexpr int kSlots = 2, kSettings = 4;
-  static constexpr bool kOneNumberARow = false;
+  static constexpr bool kRowWiseSlot = false;
   template <typename T>
   static void Apply(const Step& step, const float* __restrict g, int64_t dim, T* __restrict w,
                     float* const* slots) {
     const float rate = step.learning_rate, l1 = step.settings[0];
+    if (rate == 0) return;  // The formula divides by it.
     const float l2 = 2 * (step.settings[1] + step.settings[2] / (2 * rate));
     const float shrinkage = 2 * step.settings[3];
     float* __restrict sum = slots[0];
@@ -137,7 +138,8 @@ struct Ftrl {
       linear[d] += g[d] + shrinkage * weight - growth * weight;
       sum[d] = grown;
       const float clipped = std::min(std::max(linear[d], -l1), l1);
-      w[d] = static_cast<T>((clipped - linear[d]) / (scale + l2));
+      // Nothing holds an element without curvature: it never had a gradient, and stays.
+      if (scale + l2 != 0) w[d] = static_cast<T>((clipped - linear[d]) / (scale + l2));
     }
   }
 };

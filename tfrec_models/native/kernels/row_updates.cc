@@ -1,9 +1,15 @@
 // Applies an optimizer's rule to the rows of a table that a batch touches.
 
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "large_pages.h"
 #include "op_inputs.h"
 #include "row_gradients_input.h"
 #include "row_rules.h"
+#include "sort_keys.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "update_rows.h"
@@ -61,7 +67,7 @@ class UpdateRowsOp : public OpKernel {
     auto use = [&](auto of) {
       using Rule = decltype(of);
       fits = num_slots == Rule::kSlots && settings_.size() == Rule::kSettings;
-      slot_rank_ = Rule::kOneNumberARow ? 1 : 2;
+      slot_rank_ = Rule::kRowWiseSlot ? 1 : 2;
       if (gradient_dtype_ == tensorflow::DT_FLOAT) {
         update_ = &UpdateRowsOp::Update<Rule, float>;
       } else {
@@ -93,7 +99,7 @@ class UpdateRowsOp : public OpKernel {
     Target<T> target = {};
     OP_REQUIRES_OK(ctx, Open(ctx, variables, &target));
     const int64_t num_table_rows = variables[0]->tensor()->dim_size(0);
-    OP_REQUIRES_OK(ctx, CheckRows(*rows, num_table_rows));
+    OP_REQUIRES_OK(ctx, CheckRows(ctx, *rows, num_table_rows));
     const Tensor* learning_rate;
     OP_REQUIRES_OK(ctx, ctx->input("learning_rate", &learning_rate));
     OP_REQUIRES(ctx, learning_rate->NumElements() == 1,
@@ -129,33 +135,36 @@ class UpdateRowsOp : public OpKernel {
     return absl::OkStatus();
   }
 
-  static absl::Status CheckRows(const Tensor& rows, int64_t num_table_rows) {
-    const auto flat = rows.flat<Row>();
-    bool inside = true;
-    for (int64_t k = 0; k < flat.size(); ++k) inside &= flat(k) >= 0 && flat(k) < num_table_rows;
-    return inside ? absl::OkStatus() : RowOutsideTable(num_table_rows);
+  // Rows must lie in the table and be distinct: each is written by one thread. Rising rows, as
+  // those of a lookup's gradient are, need no more than one comparison each.
+  static absl::Status CheckRows(OpKernelContext* ctx, const Tensor& rows, int64_t num_table_rows) {
+    const Row* numbers = rows.flat<Row>().data();
+    const int64_t count = rows.NumElements();
+    bool is_inside = true, is_rising = true;
+    Row before = -1;
+    for (int64_t k = 0; k < count; ++k) {
+      is_inside &= numbers[k] >= 0 && numbers[k] < num_table_rows;
+      is_rising &= before < numbers[k];
+      before = numbers[k];
+    }
+    if (!is_inside) return RowOutsideTable(num_table_rows);
+    if (is_rising || AreDistinct(numbers, count, ThreadsOf(ctx), ParallelForOf(ctx))) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError("The rows of an update must be distinct.");
   }
 
   template <typename Rule, typename G>
   absl::Status Update(OpKernelContext* ctx, const Target<T>& target, const Tensor& rows,
                       const Step& step) {
-    OpInputList starts, places, scales;
-    const Tensor* upstream;
-    TF_RETURN_IF_ERROR(ctx->input_list("starts", &starts));
-    TF_RETURN_IF_ERROR(ctx->input_list("places", &places));
-    TF_RETURN_IF_ERROR(ctx->input_list("scales", &scales));
-    TF_RETURN_IF_ERROR(ctx->input("upstream", &upstream));
     RowGradients<G> gradients;
     int64_t num_rows;
-    TF_RETURN_IF_ERROR(ReadRowGradients(*upstream, starts.size() ? &starts[0] : nullptr,
-                                        places.size() ? &places[0] : nullptr,
-                                        scales.size() ? &scales[0] : nullptr, &gradients,
-                                        &num_rows));
+    TF_RETURN_IF_ERROR(ReadRowGradients(ctx, &gradients, &num_rows));
     if (num_rows != rows.NumElements() || gradients.dim != target.dim) {
       return absl::InvalidArgumentError("The gradient must have a row for each row updated.");
     }
     const Row* numbers = rows.flat<Row>().data();
-    const int64_t occurrences = places.size() ? places[0].NumElements() : num_rows;
+    const int64_t occurrences = gradients.starts ? gradients.starts[num_rows] : num_rows;
     const int64_t cost =
         (target.dim / 2 + 50) * (1 + occurrences / std::max<int64_t>(num_rows, 1));
     ParallelForOf(ctx)(num_rows, cost, [&](int64_t first, int64_t last) {

@@ -63,6 +63,18 @@ void SortKeys(std::unique_ptr<Key[]>& keys, int64_t count, int shift, int bits, 
   }
 }
 
+// Whether no row occurs twice. The rows are not negative.
+template <typename Row>
+bool AreDistinct(const Row* rows, int64_t count, int64_t threads,
+                 const ParallelFor& parallel_for) {
+  if (count < 2) return true;
+  std::unique_ptr<uint64_t[]> keys(new uint64_t[count]);
+  std::copy(rows, rows + count, keys.get());
+  const int bits = BitsOf(*std::max_element(keys.get(), keys.get() + count));
+  SortKeys(keys, count, 0, bits, threads, parallel_for);
+  return std::adjacent_find(keys.get(), keys.get() + count) == keys.get() + count;
+}
+
 }  // namespace tfrec
 
 #endif  // TFREC_MODELS_NATIVE_SORT_KEYS_H_

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "optional_array.h"
 #include "parallel.h"
 #include "pool_bags.h"
 
@@ -14,9 +15,9 @@ namespace tfrec {
 // [starts[k], starts[k + 1]) of `places`, each times its scale.
 template <typename G>
 struct RowGradients {
-  const int32_t* starts;  // Null where the k-th row's gradient is the k-th of `upstream`.
-  const int32_t* places;
-  const float* scales;  // Null where all are 1.
+  OptionalArray<const int32_t> starts;  // Absent if row k's gradient is row k of `upstream`.
+  OptionalArray<const int32_t> places;  // Present with `starts`.
+  OptionalArray<const float> scales;    // Absent if all are 1.
   const G* upstream;
   int64_t dim;
 

@@ -1,5 +1,8 @@
 // The gradient of a pooled lookup: which bags each row is in, and the sums over them.
 
+#include <cstdint>
+#include <vector>
+
 #include "op_inputs.h"
 #include "row_gradients_input.h"
 #include "tensorflow/core/framework/op.h"
@@ -8,7 +11,6 @@
 
 namespace tfrec {
 
-using tensorflow::OpInputList;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
@@ -46,12 +48,13 @@ scales: with weights or mean, what each occurrence multiplies that bag's gradien
 )");
 
 REGISTER_OP("TfrecSumRows")
-    .Input("starts: int32")
-    .Input("places: int32")
+    .Input("starts: num_starts * int32")
+    .Input("places: num_starts * int32")
     .Input("scales: num_scales * float")
     .Input("upstream: T")
     .Output("sums: T")
     .Attr("T: {float, bfloat16}")
+    .Attr("num_starts: int >= 0")
     .Attr("num_scales: int >= 0")
     .SetShapeFn([](InferenceContext* c) {
       tensorflow::shape_inference::ShapeHandle upstream;
@@ -71,7 +74,7 @@ class TransposeBagsOp : public OpKernel {
 
   void Compute(OpKernelContext* ctx) override {
     Bags<Row> bags;
-    const float* weights;
+    OptionalArray<const float> weights;
     OP_REQUIRES_OK(ctx, ReadBags(ctx, num_features_, &bags));
     OP_REQUIRES_OK(ctx, ReadWeights(ctx, bags.num_rows_named, &weights));
     const ParallelFor parallel_for = ParallelForOf(ctx);
@@ -87,9 +90,12 @@ class TransposeBagsOp : public OpKernel {
     if (scales.size()) {
       OP_REQUIRES_OK(ctx, scales.allocate(0, {transposed.num_occurrences()}, &scale));
     }
-    transposed.Write({rows->flat<Row>().data(), starts->flat<int32_t>().data(),
-                      places->flat<int32_t>().data(),
-                      scale ? scale->flat<float>().data() : nullptr});
+    RowsOut<Row> out = {};
+    out.rows = rows->flat<Row>().data();
+    out.starts = starts->flat<int32_t>().data();
+    out.places = places->flat<int32_t>().data();
+    if (scale) out.scales = scale->flat<float>().data();
+    transposed.Write(out);
   }
 
  private:
@@ -105,12 +111,7 @@ class SumRowsOp : public OpKernel {
   void Compute(OpKernelContext* ctx) override {
     RowGradients<T> gradients;
     int64_t num_rows;
-    OpInputList scales;
-    OP_REQUIRES_OK(ctx, ctx->input_list("scales", &scales));
-    const Tensor& upstream = ctx->input(ctx->num_inputs() - 1);
-    OP_REQUIRES_OK(ctx, ReadRowGradients(upstream, &ctx->input(0), &ctx->input(1),
-                                         scales.size() ? &scales[0] : nullptr, &gradients,
-                                         &num_rows));
+    OP_REQUIRES_OK(ctx, ReadRowGradients(ctx, &gradients, &num_rows));
     Tensor* sums;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {num_rows, gradients.dim}, &sums));
     T* out = sums->flat<T>().data();

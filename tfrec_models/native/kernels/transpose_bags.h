@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bags.h"
+#include "optional_array.h"
 #include "parallel.h"
 #include "sort_keys.h"
 
@@ -21,16 +22,16 @@ struct RowsOut {
   Row* rows;
   int32_t* starts;
   int32_t* places;  // Place of the bag of each occurrence.
-  float* scales;    // What its gradient is multiplied by; null where there are no scales.
+  float* scales;    // What its gradient is multiplied by; unused where there are no scales.
 };
 
 template <typename Row>
 class TransposeBags {
  public:
-  // Args: the bags, of which no row is 2**63 - 1; weights: one for each row named or null; mean:
-  // whether each bag's gradient is shared out among its rows.
-  TransposeBags(const Bags<Row>& bags, const float* weights, bool mean, int64_t threads,
-                const ParallelFor& parallel_for)
+  // Args: the bags, of which no row is 2**63 - 1; weights: absent, or one for each row named;
+  // mean: whether each bag's gradient is shared out among its rows.
+  TransposeBags(const Bags<Row>& bags, OptionalArray<const float> weights, bool mean,
+                int64_t threads, const ParallelFor& parallel_for)
       : bags_(bags), weights_(weights), mean_(mean), threads_(threads),
         parallel_for_(parallel_for) {
     CountKept();
@@ -85,16 +86,16 @@ class TransposeBags {
   void Sort(std::unique_ptr<Key[]>& keys) {
     keys.reset(new Key[num_kept_]);
     if (weights_) bag_of_.reset(new int32_t[bags_.num_rows_named]);
-    if (mean_) kept_at_.reset(new float[bags_.num_bags]);
+    if (mean_) num_kept_at_.reset(new float[bags_.num_bags]);
     parts_.ForEach(parallel_for_, [&](int64_t part, int64_t first, int64_t last) {
       Key* next = keys.get() + kept_before_[part];
       int64_t at = first;
-      for (int64_t bag = bags_.BagAt(first); at < last; ++bag) {
+      for (int64_t bag = bags_.BagOf(first); at < last; ++bag) {
         const int64_t place = bags_.PlaceOf(bag);
-        const int64_t end = std::min(last, bags_.Last(bag));
+        const int64_t end = std::min(last, bags_.End(bag));
         // The part in which a bag begins counts it.
         if (mean_ && at < end && at == bags_.First(bag)) {
-          kept_at_[place] = static_cast<float>(bags_.Kept(bag));
+          num_kept_at_[place] = static_cast<float>(bags_.NumKept(bag));
         }
         for (; at < end; ++at) {
           if (weights_) bag_of_[at] = static_cast<int32_t>(place);
@@ -144,24 +145,24 @@ class TransposeBags {
           out.scales[i] = weights_[payload];
         } else {
           out.places[i] = static_cast<int32_t>(payload);
-          if (mean_) out.scales[i] = 1.0f / kept_at_[payload];
+          if (mean_) out.scales[i] = 1.0f / num_kept_at_[payload];
         }
       }
     });
   }
 
   const Bags<Row> bags_;
-  const float* const weights_;
+  const OptionalArray<const float> weights_;
   const bool mean_;
   const int64_t threads_;
-  const ParallelFor& parallel_for_;
+  const ParallelFor parallel_for_;
   int payload_bits_, row_bits_;
   uint64_t largest_row_;
   int64_t num_kept_ = 0, num_rows_ = 0;
   Parts parts_, sorted_parts_;
   std::vector<int64_t> kept_before_, rows_before_;  // At the start of each part.
   std::unique_ptr<int32_t[]> bag_of_;               // Of each row named.
-  std::unique_ptr<float[]> kept_at_;                // By place, how many rows a bag keeps.
+  std::unique_ptr<float[]> num_kept_at_;                // By place, how many rows a bag keeps.
   std::unique_ptr<uint64_t[]> narrow_;
   std::unique_ptr<Wide[]> wide_;
 };

@@ -2,6 +2,7 @@
 #ifndef TFREC_MODELS_NATIVE_UPDATE_ROWS_H_
 #define TFREC_MODELS_NATIVE_UPDATE_ROWS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace tfrec {
 template <typename T>
 struct Target {
   T* table;
-  float* slots[kMostSlots];
+  float* slots[kMaxSlots];
   int64_t dim;
 };
 
@@ -26,7 +27,7 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
   // Rows of a large table are each in another page of memory, and so are those of its slots:
   // they are asked for some rows ahead, all at once.
   constexpr int64_t kAhead = 6;
-  const int64_t dim = target.dim, slot_dim = Rule::kOneNumberARow ? 1 : dim;
+  const int64_t dim = target.dim, slot_dim = Rule::kRowWiseSlot ? 1 : dim;
   std::vector<float> buffer(dim);
   auto prefetch = [&](int64_t k) {
     const int64_t row = rows[k];
@@ -40,7 +41,7 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
   for (int64_t k = first; k < last; ++k) {
     if (k + kAhead < last) prefetch(k + kAhead);
     const int64_t row = rows[k];
-    float* slots[kMostSlots] = {};
+    float* slots[kMaxSlots] = {};
     for (int s = 0; s < Rule::kSlots; ++s) slots[s] = target.slots[s] + row * slot_dim;
     const float* gradient = gradients.Sum(k, buffer.data());
     Rule::template Apply<T>(step, gradient, dim, target.table + row * dim, slots);

@@ -1,14 +1,24 @@
 // Applies each table's id policy, and shifts ids to where the table lies in its variable.
-#ifndef TFREC_MODELS_NATIVE_SETTLE_IDS_H_
-#define TFREC_MODELS_NATIVE_SETTLE_IDS_H_
+#ifndef TFREC_MODELS_NATIVE_RESOLVE_IDS_H_
+#define TFREC_MODELS_NATIVE_RESOLVE_IDS_H_
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 namespace tfrec {
 
-// In the order of ID_POLICIES in id_policy.py.
-enum IdPolicy : int32_t { kError = 0, kClip, kHash, kOov, kDrop, kNumPolicies };
+enum IdPolicy { kError, kClip, kHash, kOov, kDrop, kNumPolicies };
+
+// Returns the policy that `EmbeddingConfig.id_policy` names so, or kNumPolicies.
+inline IdPolicy PolicyNamed(const std::string& name) {
+  if (name == "error") return kError;
+  if (name == "clip") return kClip;
+  if (name == "hash") return kHash;
+  if (name == "oov") return kOov;
+  if (name == "drop") return kDrop;
+  return kNumPolicies;
+}
 
 constexpr int64_t kDropped = -1;
 
@@ -19,8 +29,8 @@ struct IdRange {
   IdPolicy policy;
 };
 
-// Returns the row of an id outside the table; it is none of a table that refuses.
-inline int64_t RowOfOutsider(int64_t id, const IdRange& range) {
+// Returns the row that stands for an id outside the table, or kDropped.
+inline int64_t ResolveOutOfRange(int64_t id, const IdRange& range) {
   switch (range.policy) {
     case kClip:
       return range.first_row + (id < 0 ? 0 : range.num_ids - 1);
@@ -35,11 +45,11 @@ inline int64_t RowOfOutsider(int64_t id, const IdRange& range) {
   }
 }
 
-// Settles `count` ids of one feature.
+// Resolves `count` ids of one feature.
 //
 // Returns the position of the first id that the table refuses, or -1; its row is kDropped.
 template <typename Id, typename Row>
-int64_t SettleIds(const Id* ids, int64_t count, const IdRange& range, Row* rows) {
+int64_t ResolveIds(const Id* ids, int64_t count, const IdRange& range, Row* rows) {
   int64_t refused = -1;
   const uint64_t num_ids = static_cast<uint64_t>(range.num_ids);
   for (int64_t i = 0; i < count; ++i) {
@@ -47,7 +57,7 @@ int64_t SettleIds(const Id* ids, int64_t count, const IdRange& range, Row* rows)
     if (static_cast<uint64_t>(id) < num_ids) {
       rows[i] = static_cast<Row>(id + range.first_row);
     } else {
-      rows[i] = static_cast<Row>(RowOfOutsider(id, range));
+      rows[i] = static_cast<Row>(ResolveOutOfRange(id, range));
       if (range.policy == kError && refused < 0) refused = i;
     }
   }
@@ -56,4 +66,4 @@ int64_t SettleIds(const Id* ids, int64_t count, const IdRange& range, Row* rows)
 
 }  // namespace tfrec
 
-#endif  // TFREC_MODELS_NATIVE_SETTLE_IDS_H_
+#endif  // TFREC_MODELS_NATIVE_RESOLVE_IDS_H_

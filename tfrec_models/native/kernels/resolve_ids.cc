@@ -1,10 +1,14 @@
 // Id policies for all bags of a lookup in one pass.
 
-#include "settle_ids.h"
-
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
 
 #include "op_inputs.h"
+#include "resolve_ids.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
@@ -16,7 +20,7 @@ using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::shape_inference::InferenceContext;
 
-REGISTER_OP("TfrecSettleIds")
+REGISTER_OP("TfrecResolveIds")
     .Input("ids: Id")
     .Input("row_splits: int64")
     .Output("rows: Row")
@@ -26,7 +30,7 @@ REGISTER_OP("TfrecSettleIds")
     .Attr("by_example: bool")
     .Attr("num_ids: list(int)")
     .Attr("first_rows: list(int)")
-    .Attr("policies: list(int)")
+    .Attr("policies: list({'error', 'clip', 'hash', 'oov', 'drop'})")
     .SetShapeFn([](InferenceContext* c) {
       c->set_output(0, c->input(0));
       c->set_output(1, c->Scalar());
@@ -42,10 +46,11 @@ refused: the position of the first id that a table with the "error" policy refus
 )");
 
 template <typename Id, typename Row>
-class SettleIdsOp : public OpKernel {
+class ResolveIdsOp : public OpKernel {
  public:
-  explicit SettleIdsOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
-    std::vector<int64_t> num_ids, first_rows, policies;
+  explicit ResolveIdsOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    std::vector<int64_t> num_ids, first_rows;
+    std::vector<std::string> policies;
     OP_REQUIRES_OK(ctx, ctx->GetAttr("by_example", &by_example_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("num_ids", &num_ids));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("first_rows", &first_rows));
@@ -56,10 +61,10 @@ class SettleIdsOp : public OpKernel {
                 absl::InvalidArgumentError("There must be a table for each feature."));
     for (size_t i = 0; i < num_ids.size(); ++i) {
       OP_REQUIRES(ctx,
-                  num_ids[i] > 0 && first_rows[i] >= 0 && policies[i] >= 0 &&
-                      policies[i] < kNumPolicies,
+                  num_ids[i] > 0 && first_rows[i] >= 0 &&
+                      PolicyNamed(policies[i]) != kNumPolicies,
                   absl::InvalidArgumentError("A table must have rows and a policy."));
-      ranges_.push_back({num_ids[i], first_rows[i], static_cast<IdPolicy>(policies[i])});
+      ranges_.push_back({num_ids[i], first_rows[i], PolicyNamed(policies[i])});
     }
   }
 
@@ -67,10 +72,13 @@ class SettleIdsOp : public OpKernel {
     const Tensor& ids = ctx->input(0);
     const Tensor& row_splits = ctx->input(1);
     const int64_t features = ranges_.size();
-    const Bags<Id> bags = {ids.flat<Id>().data(), ids.NumElements(),
-                           row_splits.flat<int64_t>().data(), row_splits.NumElements() - 1,
-                           features};
-    OP_REQUIRES(ctx, bags.num_bags >= 0 && bags.AreWhole(),
+    Bags<Id> bags;
+    bags.rows = ids.flat<Id>().data();
+    bags.num_rows_named = ids.NumElements();
+    bags.splits = OptionalArray<const int64_t>(row_splits.flat<int64_t>().data());
+    bags.num_bags = row_splits.NumElements() - 1;
+    bags.num_features = features;
+    OP_REQUIRES(ctx, bags.num_bags >= 0 && bags.IsValid(),
                 absl::InvalidArgumentError("row_splits must rise from 0 to the number of ids, for "
                                            "as many bags of each feature."));
     Tensor *rows, *refused;
@@ -82,16 +90,16 @@ class SettleIdsOp : public OpKernel {
     const int64_t batch_size = bags.num_bags / features;
     const int64_t cost = 4 + 2 * bags.num_rows_named / std::max<int64_t>(bags.num_bags, 1);
     ParallelForOf(ctx)(bags.num_bags, cost, [&](int64_t first, int64_t last) {
-      int64_t mine = kNone;
+      int64_t first_refused = kNone;
       for (int64_t bag = first; bag < last; ++bag) {
         const IdRange& range = ranges_[by_example_ ? bag % features : bag / batch_size];
         const int64_t begin = bags.First(bag);
         const int64_t at =
-            SettleIds(bags.rows + begin, bags.Last(bag) - begin, range, out + begin);
-        if (at >= 0) mine = std::min(mine, begin + at);
+            ResolveIds(bags.rows + begin, bags.End(bag) - begin, range, out + begin);
+        if (at >= 0) first_refused = std::min(first_refused, begin + at);
       }
-      int64_t seen = least.load();
-      while (mine < seen && !least.compare_exchange_weak(seen, mine)) {
+      int64_t known = least.load();
+      while (first_refused < known && !least.compare_exchange_weak(known, first_refused)) {
       }
     });
     refused->scalar<int64_t>()() = least.load() == kNone ? -1 : least.load();
@@ -103,11 +111,11 @@ class SettleIdsOp : public OpKernel {
 };
 
 #define REGISTER(Id, Row)                                     \
-  REGISTER_KERNEL_BUILDER(Name("TfrecSettleIds")              \
+  REGISTER_KERNEL_BUILDER(Name("TfrecResolveIds")              \
                               .Device(tensorflow::DEVICE_CPU) \
                               .TypeConstraint<Id>("Id")       \
                               .TypeConstraint<Row>("Row"),    \
-                          SettleIdsOp<Id, Row>)
+                          ResolveIdsOp<Id, Row>)
 
 REGISTER(int32_t, int32_t);
 REGISTER(int32_t, int64_t);

@@ -1,0 +1,126 @@
+"""What metrics in `compile` cost: their share of a DLRM training step.
+
+    python benchmarks/metrics.py [--rows 100000] [--batch 2048] [--rounds 9] [--json FILE]
+
+Two models of the same shapes train in one process, one with metrics and one without. They take
+turns in blocks of steps, each as often first as second, so that a busy machine slows both alike;
+ratios are taken round by round. A step is timed from callbacks: the logs of Keras and the value
+of each metric after every step are in it, the end of an epoch is not. The first block of each is
+left out: there the step is traced, and ExactAUC first divides the scores.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from peers import workload as w
+
+from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
+from tfrec_models.metrics import Calibration, ExactAUC, NormalizedEntropy
+from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad
+
+METRICS = {
+    "no metrics": [],
+    "NormalizedEntropy": [NormalizedEntropy],
+    "Calibration": [Calibration],
+    "ExactAUC": [ExactAUC],
+    "all three": [NormalizedEntropy, Calibration, ExactAUC],
+    "keras.metrics.AUC": [keras.metrics.AUC],
+}
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Seconds of each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+class Contestant:
+    """A DLRM with metrics, or without."""
+
+    def __init__(self, metrics, arguments):
+        keras.utils.set_random_seed(0)
+        names = [f"f{i}" for i in range(26)]
+        tables = [
+            EmbeddingBagConfig(arguments.rows, w.DIM, name, feature_names=[name]) for name in names
+        ]
+        self._model = DLRM(EmbeddingBagCollection(tables), w.DENSE, w.DENSE_ARCH, w.OVER_ARCH)
+        self._model.compile(
+            CompositeOptimizer(RowWiseAdagrad(w.TABLE_RATE), keras.optimizers.SGD(w.DENSE_RATE)),
+            keras.losses.BinaryCrossentropy(from_logits=True),
+            metrics=[metric(from_logits=True) for metric in metrics],
+        )
+        self._data = batches(arguments).repeat()
+        self._steps = arguments.steps
+
+    def block(self):
+        """Milliseconds of a step, the median of one epoch."""
+        times = StepTimes()
+        self._model.fit(self._data, steps_per_epoch=self._steps, callbacks=[times], verbose=0)
+        return 1000 * statistics.median(times.seconds)
+
+
+def batches(arguments):
+    """Eight batches held in memory."""
+    rng = np.random.default_rng(0)
+    shape = (8, arguments.batch)
+    features = {
+        "dense_features": rng.normal(size=(*shape, w.DENSE)).astype(np.float32),
+        "sparse_features": rng.integers(0, arguments.rows, (*shape, 26)),
+    }
+    labels = rng.integers(0, 2, shape).astype(np.float32)
+    return tf.data.Dataset.from_tensor_slices((features, labels)).cache()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000, help="of each of 26 tables")
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--steps", type=int, default=30, help="of a block")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--metrics", nargs="+", choices=list(METRICS), default=["all three"])
+    parser.add_argument("--json", help="also write the figures to this file")
+    arguments = parser.parse_args()
+
+    bare = Contestant([], arguments)
+    results = {"settings": vars(arguments), "cores": os.cpu_count(), "metrics": {}}
+    bare.block()
+    for name in arguments.metrics:
+        measured = Contestant(METRICS[name], arguments)
+        measured.block()
+        rounds = []
+        for number in range(arguments.rounds):
+            pair = [("with", measured), ("without", bare)][:: 1 if number % 2 else -1]
+            rounds.append({key: contestant.block() for key, contestant in pair})
+        shares = sorted(entry["with"] / entry["without"] - 1 for entry in rounds)
+        results["metrics"][name] = {"rounds_ms": rounds, "share": statistics.median(shares)}
+        print(
+            f"{name}: {statistics.median(e['without'] for e in rounds):.1f} ms a step without, "
+            f"{statistics.median(e['with'] for e in rounds):.1f} with; a share of "
+            f"{100 * statistics.median(shares):.1f} % "
+            f"({100 * shares[0]:.1f} to {100 * shares[-1]:.1f})",
+            flush=True,
+        )
+        del measured
+    if arguments.json:
+        temporary = f"{arguments.json}.tmp"
+        with open(temporary, "w") as file:
+            json.dump(results, file, indent=1)
+        os.replace(temporary, arguments.json)
+
+
+if __name__ == "__main__":
+    main()

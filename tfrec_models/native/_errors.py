@@ -1,0 +1,13 @@
+"""Why there are no kernels."""
+
+
+class BuildError(Exception):
+    """The kernels could not be compiled or tested; the message says why in one line."""
+
+
+class UnloadableError(BuildError):
+    """The operating system refuses to load the kernels, whatever their flags."""
+
+
+class CacheError(Exception):
+    """The cache cannot be used; the message says why in one line, and how to mend it."""
