@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import secrets
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis  # noqa: E402
 import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -20,9 +22,35 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
 )
 
+FEW_EXAMPLES = 60
 
+
+def pytest_addoption(parser):
+    """How long the properties in `tests/properties` are tried."""
+    parser.addoption(
+        "--examples",
+        type=int,
+        default=None,
+        help="how many random examples each property is tried on, from a seed drawn anew; without "
+        "it a few, always the same",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """A whole run fails where a recorded case was compared by no test."""
+    """The examples of properties; a whole run fails where no test compared a recorded case."""
+    drawn_anew = config.option.examples is not None
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32) if drawn_anew else 0)
+    config.option.examples = config.option.examples or FEW_EXAMPLES
+    hypothesis.settings.register_profile(
+        "properties",
+        max_examples=config.option.examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("properties")
     root = pathlib.Path(__file__).parent
     config.pluginmanager.register(RecordingsPlugin(root, oracle.COMPARED, oracle.not_compared))
 

@@ -30,8 +30,8 @@ class LayerContract:
     Class attributes to override:
         has_weights: bool, whether the layer has weights.
         is_deterministic_in_training: bool, False where `training=True` draws random numbers.
-        output_dtype: str, the dtype of the outputs under every dtype policy; None for the policy's
-            compute dtype.
+        half_output_dtype: str, the dtype of the outputs under half precision; None for the
+            policy's compute dtype.
         half_tolerance: float, absolute and relative, of half precision against float32.
 
     Example:
@@ -54,7 +54,7 @@ class LayerContract:
 
     has_weights = True
     is_deterministic_in_training = True
-    output_dtype: str | None = None
+    half_output_dtype: str | None = None
     half_tolerance = 0.06
 
     def make_layer(self) -> keras.Layer:
@@ -163,7 +163,7 @@ class LayerContract:
             values.randomise(layer)
             here = tf.zeros([], tf.float64)
             for name, function in values.along_directions(layer, inputs):
-                analytic, numeric = tf.test.compute_gradient(function, [here], delta=1e-5)
+                analytic, numeric = tf.test.compute_gradient(function, [here], delta=1e-7)
                 self.assertAllClose(analytic, numeric, rtol=1e-5, atol=1e-6, msg=name)
 
     def test_same_with_xla_as_without(self):
@@ -257,7 +257,9 @@ class LayerContract:
         found = other(*inputs)
         weights = {weight.dtype for weight in other.trainable_variables}
         self.assertLessEqual(weights, {variable_dtype})
-        self.assertEqual(set(values.dtypes_of(found)), {self.output_dtype or compute_dtype})
+        is_half = compute_dtype in ("bfloat16", "float16")
+        output_dtype = (is_half and self.half_output_dtype) or compute_dtype
+        self.assertEqual(set(values.dtypes_of(found)), {output_dtype})
         self._assert_close(found, outputs, tolerance)
 
     def _called(self):
