@@ -60,6 +60,8 @@ class EmbeddingTables(keras.layers.Layer, abc.ABC):
         return list(self._stacks)
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         for number, stack in enumerate(self._stacks):
             shape = (stack.num_rows, stack.embedding_dim)
             dtype = stack.data_type or self.variable_dtype
