@@ -159,8 +159,7 @@ def _call(table, dtype):
     return rows
 
 
-# Inside a tf.function each step writes over its input, so that one table's worth of memory is
-# enough; eagerly every step would allocate its own. All is made where the variable will lie.
+# All is made where the variable will lie, on a server for one.
 @tf.function(autograph=False)
 def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, brought):
     """Returns rows of a stack.
@@ -200,9 +199,7 @@ def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, bro
                     is_it = tf.gather(kind, table)[:, tf.newaxis] == which
                     numbers = tf.where(is_it, values, numbers)
             numbers = numbers * tf.gather(scale, table) + tf.gather(shift, table)
-            places = (rows - first_row)[:, tf.newaxis]
-            numbers = tf.cast(numbers, dtype)
-            return block + 1, tf.tensor_scatter_nd_update(filled, places, numbers)
+            return block + 1, _write(filled, rows - first_row, numbers)
 
         _, filled = tf.while_loop(
             lambda block, _, first=first, end=end: first + block * size < end,
@@ -211,9 +208,16 @@ def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, bro
             parallel_iterations=1,
         )
     for first, rows in brought:
-        places = first + tf.range(tf.shape(rows, tf.int64)[0])
-        filled = tf.tensor_scatter_nd_update(filled, places[:, tf.newaxis], tf.cast(rows, dtype))
+        filled = _write(filled, first + tf.range(tf.shape(rows, tf.int64)[0]), rows)
     return filled
+
+
+def _write(filled, rows, values):
+    """Writes rows in place: `tf.tensor_scatter_nd_update` copies the whole table in a loop."""
+    values = tf.cast(values, filled.dtype)
+    if filled.shape[0] >= 2**31:
+        return tf.tensor_scatter_nd_update(filled, rows[:, tf.newaxis], values)
+    return tf.raw_ops.InplaceUpdate(x=filled, i=tf.cast(rows, tf.int32), v=values)
 
 
 _DRAW = {
