@@ -144,6 +144,10 @@ class _ReplicaOfOptimizer(tf.distribute.ReplicaContext):
         self._replica = replica
 
     def merge_call(self, merge_fn, args=(), kwargs=None):
+        if not tf.distribute.has_strategy():
+            # TensorFlow's default replica lives as long as its thread, and on entry takes hold of
+            # what was entered before it.
+            return super().merge_call(merge_fn, args, kwargs)
         with self._replica:
             return self._replica.merge_call(merge_fn, args, kwargs)
 
