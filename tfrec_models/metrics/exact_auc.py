@@ -30,10 +30,12 @@ class ExactAUC(BinaryMetric):
     by the order of the examples).
 
     The state is under 1 MiB: the weights of both classes at up to 16,383 scores and in the gaps
-    between them. Scores in one gap are taken for equal. When the pairs in gaps grow faster than 1e-4 of all pairs, the scores are divided
-    anew, by what is held and by the batch, into gaps of at most 1 / 14,333 of the examples each;
-    so they follow the scores wherever these move. The pairs that are then lost are at most
-    1e-4 + 1 / 14,333 of all, and count half: the error is below 0.9e-4, and mostly below 1e-5.
+    between them. Scores in one gap are taken for equal. When the pairs in gaps grow faster than
+    1e-4 of all pairs, the scores are divided anew, by what is held and by the batch, into gaps of
+    at most 1 / 14,333 of the examples each; so they follow the scores wherever these move. The
+    pairs that are then lost are at most 1e-4 + 1 / 14,333 of all, and count half: the error is
+    below 0.9e-4, and mostly below 1e-5.
+
     Examples that come in an order of their own, sorted by score or by label, stay within 1e-4 too,
     but the scores are divided at each batch, which takes milliseconds. The bound does not hold for
     a stream of many batches that closes in from both sides, again and again, on a place between
