@@ -160,7 +160,7 @@ BAD = {
     "Each example must have as many weights as values": (
         lambda: JaggedTensor.from_dense([[1]], [[0.1, 0.2]])
     ),
-    "weights must have 1 examples, as values have, received 0": (
+    "weights must have 1 examples as values have, received 0": (
         lambda: JaggedTensor.from_dense([[1]], [])
     ),
     "values must have shape .* received a scalar": lambda: JaggedTensor(1, lengths=[1]),
