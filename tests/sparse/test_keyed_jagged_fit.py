@@ -89,12 +89,13 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_fit(way):
     """Losses and weights are to the bit those of a dict of ragged features."""
-    models = [make(), make()]
-    histories = [
-        WAYS[way](model, x).history for model, x in zip(models, (AS_KJT, AS_DICT), strict=True)
-    ]
-    assert histories[0] == histories[1]
-    for of_kjt, of_dict in zip(*(model.get_weights() for model in models), strict=True):
+    results = []
+    for x in (AS_KJT, AS_DICT):
+        model = make()
+        results.append((WAYS[way](model, x).history, model.get_weights()))
+    (history, weights), (expected_history, expected_weights) = results
+    assert history == expected_history
+    for of_kjt, of_dict in zip(weights, expected_weights, strict=True):
         np.testing.assert_array_equal(of_kjt, of_dict)
 
 
