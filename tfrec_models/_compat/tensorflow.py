@@ -84,7 +84,7 @@ def complete_spec(spec_class, make_empty):
     """Gives the spec of an ExtensionType what strategies and tf.data ask of specs of their own.
 
     A strategy asks for a value without examples, for replicas that have none left;
-    `Dataset.window`, `scan` and `reduce` ask for dtype, shape and class apart.
+    `Dataset.scan`, `reduce` and `window` ask for dtype, shape and class apart.
 
     Args:
         spec_class: class of the spec, with properties `shape` and `dtype`.

@@ -58,8 +58,6 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     ... )
     >>> kjt["f1"].to_ragged().to_list()
     [[0, 1], [], [2]]
-    >>> int(kjt.stride())
-    3
     """
 
     __name__ = "tfrec_models.KeyedJaggedTensor"
