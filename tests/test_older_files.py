@@ -81,6 +81,4 @@ def test_a_model_file_whose_tables_have_another_size():
         model.load_weights(FILES / "model.keras", skip_mismatch=True)
     collection = model.embedding_bag_collection
     np.testing.assert_array_equal(collection.read_table("item"), before)
-    np.testing.assert_array_equal(
-        collection.read_table("user"), 4 + np.arange(20.0).reshape(5, 4)
-    )
+    np.testing.assert_array_equal(collection.read_table("user"), 4 + np.arange(20.0).reshape(5, 4))

@@ -31,7 +31,9 @@ def test_check_finite_names_the_variable_and_writes_nothing(cls, bad, in_graph):
     optimizer.build([good, table])
     step = tf.function(optimizer.apply) if in_graph else optimizer.apply
     state = [v.numpy() for v in optimizer.variables]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="embedding_table_ads.*not finite; no weight"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="embedding_table_ads.*not finite; no weight"
+    ):
         step([tf.ones(2), rows([[1.0, bad]])], [good, table])
     np.testing.assert_array_equal(table.numpy(), 1.0)
     np.testing.assert_array_equal(good.numpy(), 1.0)
@@ -98,9 +100,7 @@ def test_state_of_another_table_is_refused_before_anything_changes(tmp_path):
     larger.build([tf.Variable(tf.ones((4, 2))), tf.Variable(tf.ones(5))])
     state = [v.numpy() + 1 for v in larger.variables]
     store = {str(i): value for i, value in enumerate(state)}
-    with pytest.raises(
-        ValueError, match=r"has shape \(5,\), expected \(3,\).*Nothing was loaded"
-    ):
+    with pytest.raises(ValueError, match=r"has shape \(5,\), expected \(3,\).*Nothing was loaded"):
         optimizer.set_weights(state)
     with pytest.warns(UserWarning, match=r"has shape \(3,\), in the file \(5,\)"):
         optimizer.load_own_variables(store)

@@ -54,7 +54,10 @@ def gradients(bad_one, bad=np.nan):
     values = [np.ones((2, 3), np.float32) for _ in range(2)] + [np.ones(3, np.float32)]
     if bad_one is not None:
         values[bad_one].flat[1] = bad
-    sparse = [tf.IndexedSlices(tf.constant(v), tf.constant([1, 3]), tf.constant(SHAPE)) for v in values[:2]]
+    sparse = [
+        tf.IndexedSlices(tf.constant(v), tf.constant([1, 3]), tf.constant(SHAPE))
+        for v in values[:2]
+    ]
     return [*sparse, tf.constant(values[2])]
 
 
@@ -124,7 +127,9 @@ def test_one_bad_replica_stops_all(name, bad_one, bad_replica, two_devices):
     def copies():
         values = [v.value for v in (*model_variables, *optimizer.variables)]
         return [
-            copy.numpy() for value in values for copy in two_devices.experimental_local_results(value)
+            copy.numpy()
+            for value in values
+            for copy in two_devices.experimental_local_results(value)
         ]
 
     before = copies()
