@@ -106,7 +106,7 @@ def test_all_but_the_tables_is_frozen(name):
 
 
 @pytest.mark.filterwarnings("ignore:Skipping")
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", ["row_wise_adagrad", "averaged", "composite", "loss_scale"])
 def test_train_freeze_save_and_load(name, tmp_path):
     """The file loads with the same weights, and training goes on without the tables."""
     model = new_model(optimizer=OPTIMIZERS[name]())
@@ -223,7 +223,7 @@ def test_the_state_of_tables_that_kept_their_size_is_loaded(name, tmp_path):
     shown = "\n".join(str(warning.message) for warning in caught)
     assert "'t_item' of shape (20, 4) where the model has (25, 4)" in shown
     assert "these tables have another size in the file" in shown
-    assert "\"'t_item' of " in shown
+    assert "that of tables ['t_item']" in shown
     assert "t_user" not in shown
     np.testing.assert_array_equal(tables(model)[0], tables(saved)[0])
     np.testing.assert_array_equal(tables(model)[1], new_rows)
