@@ -1,75 +1,26 @@
-"""DeepFM, TorchRec's and the paper's: shared checks, training from logits, wrong arguments."""
+"""DeepFM, TorchRec's and the paper's: training from probabilities, formulas, wrong arguments."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.check_layer import Holder, check_layer, make_like
-from tests.support.data import bags, dense, model_inputs
+from tests.support.data import bags, model_inputs
 from tests.support.models import feature_in_two_tables, unequal_dims
-from tfrec_models import DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, KeyedTensor, deepfm
+from tfrec_models import (
+    DLRMTrain,
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    KeyedTensor,
+    deepfm,
+    dlrm,
+)
+from tfrec_models.testing import copy_of, saved_and_loaded
 
 
 def make_simple():
     """TorchRec's, with a feature in two tables (which TorchRec's cannot)."""
     return deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 6, 3)
-
-
-def make_ranker():
-    """The paper's."""
-    return deepfm.DeepFMRanker(feature_in_two_tables(), 5, [6, 3])
-
-
-@pytest.mark.parametrize("form", ["ragged", "all_empty"])
-def test_ranker(form, tmp_path):
-    """The paper's DeepFM passes the shared check."""
-    check_layer(make_ranker, model_inputs(form), lambda size: (size, 1), tmp_path)
-
-
-def test_dense_arch(tmp_path):
-    """(batch, D)."""
-    check_layer(lambda: deepfm.DenseArch(5, 6, 4), dense(5), lambda size: (size, 4), tmp_path)
-
-
-def test_sparse_arch(tmp_path):
-    """A KeyedTensor of all embeddings."""
-    check_layer(
-        lambda: deepfm.SparseArch(feature_in_two_tables()),
-        bags("ragged"),
-        lambda size: (size, 12),
-        tmp_path,
-    )
-
-
-def test_interaction_arch(tmp_path):
-    """(batch, D + deep + 1), from a KeyedTensor."""
-
-    def batch(size):
-        embeddings = tf.random.stateless_normal((size, 6), [size, 7])
-        return [*dense(3)(size), KeyedTensor(["f1", "f2"], [3, 3], embeddings)]
-
-    check_layer(
-        lambda: deepfm.FMInteractionArch(9, ["f2", "f1"], 2),
-        batch,
-        lambda size: (size, 6),
-        tmp_path,
-    )
-
-
-def test_over_arch(tmp_path):
-    """(batch, 1), probabilities in float32 under every policy."""
-    check_layer(
-        lambda: deepfm.OverArch(5), dense(5), lambda size: (size, 1), tmp_path, half_dtype="float32"
-    )
-
-
-@pytest.mark.parametrize("form", ["ragged", "all_empty"])
-def test_simple_deepfm_nn_passes_the_check(form, tmp_path):
-    """(batch, 1), probabilities in float32 under every policy."""
-    check_layer(
-        make_simple, model_inputs(form), lambda size: (size, 1), tmp_path, half_dtype="float32"
-    )
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
@@ -81,7 +32,7 @@ def test_simple_deepfm_nn(policy, tmp_path):
     outputs = model(inputs)
     assert outputs.shape == (3, 1) and outputs.dtype == tf.float32
     assert model(model_inputs("ragged")(1)[0]).shape == (1, 1)
-    np.testing.assert_array_equal(make_like(model)(inputs), outputs)
+    np.testing.assert_array_equal(copy_of(model)(inputs), outputs)
     np.testing.assert_allclose(tf.function(model.__call__)(inputs), outputs, atol=0.01)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(
@@ -225,10 +176,10 @@ def test_dlrm_train_refuses_probabilities():
         DLRMTrain(make_simple())
 
 
-def test_holder_of_both_dense_archs(tmp_path):
-    """deepfm.DenseArch and dlrm.DenseArch, of one name, each come back as themselves."""
-    holder = Holder(deepfm.DenseArch(5, 6, 4))
-    holder.build()
-    holder.save(tmp_path / "layer.keras")
-    loaded = keras.saving.load_model(tmp_path / "layer.keras", custom_objects={"Holder": Holder})
-    assert isinstance(loaded.layer, deepfm.DenseArch)
+@pytest.mark.parametrize(
+    "layer", [deepfm.DenseArch(5, 6, 4), dlrm.DenseArch(5, [6, 4])], ids=["deepfm", "dlrm"]
+)
+def test_both_dense_archs_are_loaded(layer, tmp_path):
+    """deepfm.DenseArch and dlrm.DenseArch, of one name, each are loaded as themselves."""
+    layer.build()
+    assert type(saved_and_loaded(layer, tmp_path / "layer.keras")) is type(layer)

@@ -1,42 +1,12 @@
-"""DLRM's variants: shared checks, saving, training, and what their constructors refuse."""
+"""DLRM's variants: layers of one's own in them, and what their constructors refuse."""
 
 import keras
 import pytest
 
-from tests.check_layer import check_layer
-from tests.support.data import bags, dense, dense_and_sparse, model_inputs
+from tests.support.data import bags, dense, dense_and_sparse
 from tests.support.models import feature_in_two_tables, unequal_dims
 from tfrec_models import DLRM, dlrm
 from tfrec_models.layers import LowRankCrossNet
-
-MODELS = {
-    "dcn": lambda: dlrm.DLRM_DCN(feature_in_two_tables(), 5, [6, 4], [5, 1], 2, 3),
-    "projection": lambda: dlrm.DLRM_Projection(
-        feature_in_two_tables(), 5, [6, 4], [5, 1], [8], [12]
-    ),
-}
-INTERACTIONS = {
-    "dcn": (lambda: dlrm.InteractionDCNArch(3, LowRankCrossNet(16, 1, 2)), 16),
-    "projection": (
-        lambda: dlrm.InteractionProjectionArch(
-            3, dlrm.DenseArch(16, [8]), dlrm.DenseArch(16, [12])
-        ),
-        10,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_model(name, tmp_path):
-    """The whole model, with a feature in two tables."""
-    check_layer(MODELS[name], model_inputs("ragged"), lambda size: (size, 1), tmp_path)
-
-
-@pytest.mark.parametrize("name", INTERACTIONS)
-def test_interaction(name, tmp_path):
-    """The interaction alone."""
-    make, width = INTERACTIONS[name]
-    check_layer(make, dense_and_sparse, lambda size: (size, width), tmp_path)
 
 
 def test_any_layer_can_interact():

@@ -1,11 +1,10 @@
-"""The transformer interaction: what it attends over, dropout, shared checks."""
+"""The transformer interaction: what it attends over, and dropout."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.check_layer import check_layer
 from tests.support.data import dense_and_sparse, model_inputs
 from tests.support.models import feature_in_two_tables
 from tfrec_models.experimental import DLRM_Transformer, InteractionTransformerArch
@@ -14,11 +13,6 @@ from tfrec_models.experimental import DLRM_Transformer, InteractionTransformerAr
 def interaction(attend_over="features"):
     """Two heads, one layer."""
     return InteractionTransformerArch(3, 4, 2, 1, attend_over)
-
-
-def test_interaction_arch(tmp_path):
-    """The interaction alone, attending over features."""
-    check_layer(interaction, dense_and_sparse, lambda size: (size, 16), tmp_path)
 
 
 def test_model(tmp_path):

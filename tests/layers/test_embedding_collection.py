@@ -1,11 +1,9 @@
 """Unpooled embeddings: every form of input, id policies, saving."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.check_layer import Holder, check_layer, make_like
 from tfrec_models import KeyedJaggedTensor
 from tfrec_models.layers import EmbeddingBagConfig, EmbeddingCollection, EmbeddingConfig
 
@@ -93,33 +91,6 @@ def test_gradient_of_each_row():
     first, _ = layer.stack_of("t1")[1].rows_of("t1")
     rows = tf.convert_to_tensor(gradient).numpy()[first : first + 7, 0]
     assert rows.tolist() == [0, 3, 1, 1, 0, 0, 0]
-
-
-@pytest.mark.parametrize("bag", [0, 2], ids=["all_empty", "two_ids"])
-def test_passes_the_check(bag, tmp_path):
-    """Rows of f1, f2@t1 and f2@t2, as many as there are ids."""
-
-    def batch(size):
-        ids = tf.RaggedTensor.from_row_lengths(tf.range(size * bag) % 7, [bag] * size)
-        return [{"f1": ids, "f2": ids}]
-
-    check_layer(make, batch, lambda size: [(size * bag, 4)] * 3, tmp_path)
-
-
-def test_round_trips(tmp_path):
-    """Config and `.keras` give the same rows; a mixed policy gives rows in half precision."""
-    layer = make()
-    rows = layer(FORMS["packed"])["f2@t2"].values()
-    np.testing.assert_array_equal(make_like(layer)(FORMS["packed"])["f2@t2"].values(), rows)
-    holder = Holder(layer)
-    holder.build()
-    holder.save(tmp_path / "layer.keras")
-    loaded = keras.saving.load_model(tmp_path / "layer.keras", custom_objects={"Holder": Holder})
-    np.testing.assert_array_equal(loaded.layer(FORMS["packed"])["f2@t2"].values(), rows)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    low = make()
-    assert low(FORMS["packed"])["f1"].values().dtype == tf.bfloat16
-    assert low.table_variables[0].dtype == "float32"
 
 
 def test_wrong_tables():

@@ -70,8 +70,11 @@ class OverArch(keras.layers.Layer):
         check_width(self, features, self.in_features)
         return keras.ops.cast(self.linear(features), self.output_dtype)
 
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1)
+
     def compute_output_spec(self, features):
-        return keras.KerasTensor((features.shape[0], 1), self.output_dtype)
+        return keras.KerasTensor(self.compute_output_shape(features.shape), self.output_dtype)
 
     def get_config(self):
         return {**super().get_config(), "in_features": self.in_features}
