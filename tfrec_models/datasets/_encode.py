@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfrec_models.datasets import _fingerprint
 from tfrec_models.datasets._columns import bags_of, is_list, is_text, numbers_of
@@ -11,6 +12,7 @@ from tfrec_models.datasets._id_table import IdTable
 from tfrec_models.datasets._packed import Packed, splits_of
 
 _HEX_DIGITS = 8
+_SAMPLE = 1024
 
 
 class Encoder:
@@ -193,7 +195,24 @@ def _to_ids(schema, column):
             "not yet; call schema.fit(source) first."
         )
     table = IdTable(fingerprints_of_vocabulary(vocabulary))
-    return lambda block, to, values: table(fingerprints_of(block, to.name, values))
+    return _by_distinct(lambda block, to, values: table(fingerprints_of(block, to.name, values)))
+
+
+def _by_distinct(function):
+    """The same function, computed once for each distinct value where values repeat a lot.
+
+    Arrow finds the distinct values of a column faster than they are hashed; where most values
+    are distinct, that would be for nothing, so a sample tells.
+    """
+
+    def of_values(block, column, values):
+        sample = values.slice(0, _SAMPLE)
+        if len(values) < 4 * _SAMPLE or pc.count_distinct(sample).as_py() > _SAMPLE // 2:
+            return function(block, column, values)
+        encoded = values.dictionary_encode()
+        return function(block, column, encoded.dictionary)[encoded.indices.to_numpy()]
+
+    return of_values
 
 
 def fingerprints_of_vocabulary(vocabulary):
