@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import oracle_cases as oracle
 from tests.sparse.assertions import assert_keyed_tensors_close
+from tests.support import oracle
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedTensor
 
 
