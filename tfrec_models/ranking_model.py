@@ -12,6 +12,7 @@ from tfrec_models._checks.arguments import check_positive
 from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
 from tfrec_models._keyed_jagged_data import KeyedJaggedData
+from tfrec_models._loss_checks import warn_if_taken_for_other
 from tfrec_models._serialization import DeserializesChildren
 from tfrec_models._strategy_training import StrategyTraining
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
@@ -64,6 +65,7 @@ class RankingModel(
             )
         optimizer = keras.optimizers.get(optimizer)
         warn_if_inexact(optimizer)
+        warn_if_taken_for_other(self, args, kwargs)
         scales_loss = kwargs.get("auto_scale_loss", True)
         is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if scales_loss and not is_scaled and self.dtype_policy.name == "mixed_float16":

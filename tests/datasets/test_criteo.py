@@ -1,3 +1,4 @@
+import bz2
 import gzip
 import pathlib
 
@@ -161,7 +162,7 @@ def test_wrong_number_of_columns(tmp_path):
     """The error names file, line and count, and knows Criteo's files without labels."""
     path = write(tmp_path / "bad.tsv", [line()] * 6 + [line()[2:], line()])
     assert f"{path}, line 7: 39 columns, expected 40" in error_of(path)
-    assert "Criteo's test file" in error_of(path)
+    assert "without labels, such as Criteo's test file, apart" in error_of(path)
     path = write(tmp_path / "blank.tsv", [line(), "", line()])
     assert f"{path}, line 2: 1 columns, expected 40" in error_of(path)
 
@@ -238,6 +239,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ({"shuffle_buffer": -1}, "`shuffle_buffer` must be an integer of at least 0"),
         ({"cycle_length": 0}, "`cycle_length` must be an integer of at least 1"),
         ({"dense_min": 0.5}, "`dense_min` must be an integer. Received: 0.5"),
+        ({"labels": "yes"}, "`labels` must be True, False or None. Received: 'yes'"),
         ({"split": "dev"}, "`split` must be one of .*Received: 'dev'"),
         ({"num_embeddings": 0}, "`num_embeddings` must be one positive integer, or one for each"),
         ({"num_embeddings": [5] * 25}, "each of the 26 categorical features"),
@@ -249,3 +251,79 @@ def test_argument_errors(tmp_path, arguments, message):
     path = write(tmp_path / "a", [line()])
     with pytest.raises(ValueError, match=message):
         criteo_tsv(path, **{"batch_size": 2, "num_embeddings": 10, **arguments})
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.9, 0.9999])
+def test_compressed_file_cut_off(tmp_path, compress, share):
+    """Wherever a download broke off, the error says so and names the file; no short epoch."""
+    data = compress("\n".join(numbered(0, 2000)).encode())
+    path = tmp_path / "day_0"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=f"{path} is cut off"):
+        list(criteo_tsv(path, 64, 10))
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=f"{path} is cut off"):
+        criteo_dense_min(path)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_damaged_compressed_file(tmp_path, compress):
+    """Bytes overwritten in the middle: the error names the file, not a line of it."""
+    data = bytearray(compress("\n".join(numbered(0, 2000)).encode()))
+    data[len(data) // 2 : len(data) // 2 + 3] = b"\0\0\0"
+    path = tmp_path / "day_0.gz"
+    path.write_bytes(data)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=f"{path} is damaged"):
+        list(criteo_tsv(path, 64, 10))
+
+
+def test_bzip2_and_gzip_of_several_members(tmp_path):
+    """bzip2 is recognised by its content; members appended to a gzip file belong to it."""
+    a, b = tmp_path / "a", tmp_path / "b.gz"
+    a.write_bytes(bz2.compress("\n".join(numbered(0, 1000)).encode()))
+    parts = ["\n".join(numbered(first, 700)) + "\n" for first in (1000, 1700)]
+    b.write_bytes(b"".join(gzip.compress(part.encode()) for part in parts))
+    plain = write(tmp_path / "c", numbered(2400, 600), end="\r\n")
+    assert row_numbers(criteo_tsv([a, b, plain], 100, WHOLE)) == list(range(3000))
+    half = criteo_tsv([a, b, plain], 100, WHOLE, split="test", test_every=2)
+    assert row_numbers(half) == list(range(1, 3000, 2))
+
+
+def test_unknown_compression(tmp_path):
+    """zstd, zip and others are named before a line is blamed."""
+    for start, name in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip"), (b"PAR1", "Parq")):
+        path = tmp_path / "day_0"
+        path.write_bytes(start + b"\0" * 50)
+        with pytest.raises(ValueError, match=f"{path} must be text.*received {name}"):
+            criteo_tsv(path, 2, 10, labels=True)
+
+
+def test_file_without_labels(tmp_path):
+    """Criteo's test file reads as the same rows with labels do, its labels are NaN."""
+    rows = numbered(0, 5)
+    with_labels = write(tmp_path / "train.txt", rows)
+    without = write(tmp_path / "test.txt", [row.partition("\t")[2] for row in rows])
+    dense, sparse, _ = read_all(criteo_tsv(with_labels, 2, WHOLE))
+    for labels in (None, False):
+        result = read_all(criteo_tsv(without, 2, WHOLE, labels=labels))
+        np.testing.assert_array_equal(result[0], dense)
+        np.testing.assert_array_equal(result[1], sparse)
+        np.testing.assert_array_equal(result[2], np.full(5, np.nan, np.float32))
+    assert criteo_dense_min(without) == criteo_dense_min(with_labels) == 0
+
+
+def test_files_with_and_without_labels_are_told_apart(tmp_path):
+    """A file of the other kind is refused, whether the kind was declared or read."""
+    with_labels = write(tmp_path / "a", [line()])
+    without = write(tmp_path / "b", [line().partition("\t")[2]])
+    assert f"{without}, line 1: 39 columns, expected 40: a label" in error_of(without, labels=True)
+    assert "40 columns, expected 39: no label" in error_of(with_labels, labels=False)
+    assert f"{with_labels}, line 1: 40 columns" in error_of([without, with_labels])
+    assert f"{without}, line 1: 39 columns" in error_of([with_labels, without])
+
+
+def test_dense_min_of_one_is_log1p_of_the_positive_part(tmp_path):
+    """log(max(v, 0) + 1), as facebookresearch/dlrm has it."""
+    path = write(tmp_path / "a", [line(ints=["-2", "", "0", "7"] + ["1"] * 9)])
+    dense, _, _ = read_all(criteo_tsv(path, 1, 10, dense_min=1))
+    np.testing.assert_allclose(dense[0, :5], np.log([1, 1, 1, 8, 2]), rtol=1e-6)

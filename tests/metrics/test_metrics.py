@@ -163,7 +163,7 @@ def test_in_compile(steps_per_execution):
 
 def test_on_two_replicas(two_devices):
     """Under a strategy the values are those of all examples, uneven last batches included."""
-    logits, labels, weights = click_data(70)
+    logits, labels, weights = click_data(73)
     with two_devices.scope():
         model = linear_model()
         model.compile(
@@ -172,7 +172,7 @@ def test_on_two_replicas(two_devices):
             weighted_metrics=compiled_metrics(),
         )
     # The last batch is one example: a replica has none.
-    dataset = tf.data.Dataset.from_tensor_slices((logits, labels, weights)).batch(23)
+    dataset = tf.data.Dataset.from_tensor_slices((logits, labels, weights)).batch(24)
     history = model.fit(dataset, epochs=2, verbose=0).history
     check_logs({name: values[-1] for name, values in history.items()}, logits, labels, weights)
     check_logs(model.evaluate(dataset, verbose=0, return_dict=True), logits, labels, weights)

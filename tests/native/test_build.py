@@ -195,11 +195,15 @@ def test_a_failed_compilation_leaves_nothing(compiler, cache):
     assert not list(cache.glob("**/*.so"))
 
 
-def test_a_compiler_that_writes_nothing(compiler):
-    """An exit code of 0 alone is no library."""
+def test_a_compiler_that_writes_nothing(compiler, tmp_path):
+    """An exit code of 0 alone is no library, whatever lies there from before."""
     compiler("exit 0\n")
+    deadline, path = Deadline(60.0), tmp_path / "native.so"
+    path.write_text("of another compiler")
     with pytest.raises(BuildError, match="said that it was done and wrote nothing"):
-        build()
+        _compiler.Compiler.look_at((os.environ["CXX"],), deadline).compile(
+            _flags.ladder()[0], path, deadline
+        )
 
 
 def test_a_compiler_that_hangs(compiler, cache):
@@ -248,11 +252,21 @@ def test_a_compiler_replaced_half_way(compiler, tmp_path):
     assert build() == library
 
 
-def test_a_compiler_that_goes_away(compiler):
-    """Removed while it compiled, it is one that cannot be run."""
+def test_a_compiler_that_goes_away(compiler, monkeypatch, tmp_path):
+    """Removed while it compiled, it is one that cannot be run; another takes its place."""
     compiler('rm "$0"\nexit 1\n')
     with pytest.raises(BuildError, match="cannot be run: .*No such file"):
         build()
+    compiler('rm "$0"\nexit 1\n')
+    other = tmp_path / "other"
+    other.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exit\n'
+        'while [ "$1" != -o ]; do shift; done\necho other > "$2"\n'
+    )
+    other.chmod(0o755)
+    commands = [(os.environ["CXX"],), (str(other),)]
+    monkeypatch.setattr(builder, "find_compilers", lambda: commands)
+    assert build().path.read_text() == "other\n"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign", "empty"])

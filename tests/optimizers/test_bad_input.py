@@ -31,7 +31,9 @@ def test_check_finite_names_the_variable_and_writes_nothing(cls, bad, in_graph):
     optimizer.build([good, table])
     step = tf.function(optimizer.apply) if in_graph else optimizer.apply
     state = [v.numpy() for v in optimizer.variables]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="embedding_table_ads.*not finite"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="embedding_table_ads.*not finite; no weight"
+    ):
         step([tf.ones(2), rows([[1.0, bad]])], [good, table])
     np.testing.assert_array_equal(table.numpy(), 1.0)
     np.testing.assert_array_equal(good.numpy(), 1.0)
@@ -98,11 +100,10 @@ def test_state_of_another_table_is_refused_before_anything_changes(tmp_path):
     larger.build([tf.Variable(tf.ones((4, 2))), tf.Variable(tf.ones(5))])
     state = [v.numpy() + 1 for v in larger.variables]
     store = {str(i): value for i, value in enumerate(state)}
-    for load in (lambda: optimizer.set_weights(state), lambda: optimizer.load_own_variables(store)):
-        with pytest.raises(
-            ValueError, match=r"has shape \(5,\), expected \(3,\).*Nothing was loaded"
-        ):
-            load()
+    with pytest.raises(ValueError, match=r"has shape \(5,\), expected \(3,\).*Nothing was loaded"):
+        optimizer.set_weights(state)
+    with pytest.warns(UserWarning, match=r"has shape \(3,\), in the file \(5,\)"):
+        optimizer.load_own_variables(store)
     with pytest.raises(ValueError, match="a state of 3 arrays, expected 6"):
         optimizer.set_weights(state[:3])
     assert int(optimizer.iterations) == 0
@@ -113,9 +114,9 @@ def test_state_of_another_table_is_refused_before_anything_changes(tmp_path):
 def test_settings_out_of_range():
     """Where 0 / 0 would make a NaN, or a sign is wrong."""
     for cls in (optimizers.RowWiseAdagrad, optimizers.Adagrad):
-        with pytest.raises(ValueError, match="epsilon must be zero or positive. Received: -1"):
+        with pytest.raises(ValueError, match=r"epsilon must be zero or positive, received -1\.0"):
             cls(epsilon=-1.0)
         with pytest.raises(ValueError, match="initial_accumulator_value must be zero or positive"):
             cls(initial_accumulator_value=-0.1)
-        with pytest.raises(ValueError, match="cannot both be 0"):
+        with pytest.raises(ValueError, match="must not both be 0"):
             cls(initial_accumulator_value=0.0, epsilon=0.0)

@@ -218,10 +218,11 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match="dense_optimizer has loss_scale_factor=2.0"):
         optimizers.CompositeOptimizer(rows, keras.optimizers.SGD(loss_scale_factor=2.0))
     kernel = tf.Variable([[1.0]], name="kernel")
+    rows_of_kernel = tf.IndexedSlices(tf.ones((1, 1)), [0], [1, 1])
     with pytest.raises(
         ValueError, match=r"begins with \['embedding_table'\].*'kernel:0'.*embedding_names"
     ):
-        composite().apply([tf.ones((1, 1))], [kernel])
+        composite().apply([rows_of_kernel], [kernel])
     with pytest.raises(ValueError, match="received 1 gradients for 2 variables"):
         composite().apply([tf.ones((1, 1))], [kernel, kernel])
     with pytest.raises(ValueError, match="gradients without variables before"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.optimizers import numpy_rules
+from tests.support import numpy_rules
 from tfrec_models import optimizers
 
 SHAPE = (5, 3)

@@ -84,7 +84,7 @@ def complete_spec(spec_class, make_empty):
     """Gives the spec of an ExtensionType what strategies and tf.data ask of specs of their own.
 
     A strategy asks for a value without examples, for replicas that have none left;
-    `Dataset.window`, `scan` and `reduce` ask for dtype, shape and class apart.
+    `Dataset.scan`, `reduce` and `window` ask for dtype, shape and class apart.
 
     Args:
         spec_class: class of the spec, with properties `shape` and `dtype`.
@@ -144,6 +144,10 @@ class _ReplicaOfOptimizer(tf.distribute.ReplicaContext):
         self._replica = replica
 
     def merge_call(self, merge_fn, args=(), kwargs=None):
+        if not tf.distribute.has_strategy():
+            # TensorFlow's default replica lives as long as its thread, and on entry takes hold of
+            # what was entered before it.
+            return super().merge_call(merge_fn, args, kwargs)
         with self._replica:
             return self._replica.merge_call(merge_fn, args, kwargs)
 

@@ -1,20 +1,22 @@
-"""Click logs as `tf.data` pipelines."""
+"""Click logs as `tf.data` pipelines, from files or generated."""
 
-from tfrec_models.datasets.click_log import ClickLog
-from tfrec_models.datasets.contiguous_ids import sparse_to_contiguous
-from tfrec_models.datasets.criteo import (
+from tfrec_models.datasets._criteo_lines import (
     CAT_FEATURE_COUNT,
     DEFAULT_CAT_NAMES,
     DEFAULT_COLUMN_NAMES,
-    DEFAULT_DENSE_MIN,
     DEFAULT_INT_NAMES,
     DEFAULT_LABEL_NAME,
     INT_FEATURE_COUNT,
-    criteo_dense_min,
-    criteo_tsv,
 )
+from tfrec_models.datasets.click_log import ClickLog
+from tfrec_models.datasets.contiguous_ids import sparse_to_contiguous
+from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN, criteo_dense_min, criteo_tsv
+from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.planted_model import PlantedModel
 from tfrec_models.datasets.random import RandomRecDataset
+from tfrec_models.datasets.read import read
+from tfrec_models.datasets.schema import Schema
+from tfrec_models.datasets.sparse import Sparse
 
 __all__ = [
     "CAT_FEATURE_COUNT",
@@ -25,9 +27,13 @@ __all__ = [
     "DEFAULT_LABEL_NAME",
     "INT_FEATURE_COUNT",
     "ClickLog",
+    "Dense",
     "PlantedModel",
     "RandomRecDataset",
+    "Schema",
+    "Sparse",
     "criteo_dense_min",
     "criteo_tsv",
+    "read",
     "sparse_to_contiguous",
 ]

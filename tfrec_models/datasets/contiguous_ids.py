@@ -1,10 +1,11 @@
 """Sparse ids made dense: the frequent ones numbered from 2 up, the rare ones joined."""
 
-import os
+import collections
 import pathlib
-import tempfile
 
 import numpy as np
+
+from tfrec_models.datasets._files import written_whole
 
 RARE_ID = 1
 """What every id becomes that is seen too seldom; 0 is given to none."""
@@ -21,7 +22,8 @@ def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26
     Args:
         in_files: list of paths of `.npy` files, int arrays of shape (rows, columns).
         output_dir: folder to write to; `day_0.npy` becomes `day_0_contig_freq.npy`. Each file
-            appears whole or not at all.
+            appears whole or not at all. Results keep their file's integer type, or take the next
+            larger one where it is too small for the numbers.
         frequency_threshold: int, how often an id must be seen to keep a number of its own.
         columns: int, the number of columns of each file.
 
@@ -29,7 +31,8 @@ def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26
         List of int, for each column the rows its table needs (the largest number plus 1).
 
     Raises:
-        ValueError: on no files, or a file of another shape or type.
+        ValueError: on no files, two files of one name, a file of another shape or type, or
+            int64 beside uint64.
 
     Example:
 
@@ -46,7 +49,15 @@ def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26
     in_files = [pathlib.Path(path) for path in in_files]
     if not in_files:
         raise ValueError("sparse_to_contiguous needs at least one file, received none.")
+    out_files = [pathlib.Path(output_dir) / f"{path.stem}_contig_freq.npy" for path in in_files]
+    _check_distinct(in_files, out_files)
     files = [_load(path, columns) for path in in_files]
+    # NumPy would join int64 and uint64 to floats, which hold no integers above 2**53.
+    if np.result_type(*(ids.dtype for ids in files)).kind == "f":
+        raise ValueError(
+            "in_files must have integer types that fit into one, received "
+            f"{[ids.dtype.name for ids in files]}; cast the files to one type."
+        )
     ends = np.cumsum([len(ids) for ids in files])
     renumbered, num_rows = [], []
     for column in range(columns):
@@ -55,10 +66,27 @@ def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26
         )
         num_rows.append(int(numbers.max(initial=RARE_ID)) + 1)
         renumbered.append(np.split(numbers, ends[:-1]))
-    for number, (path, ids) in enumerate(zip(in_files, files, strict=True)):
-        result = np.stack([parts[number] for parts in renumbered], axis=1).astype(ids.dtype)
-        _save(pathlib.Path(output_dir) / f"{path.stem}_contig_freq.npy", result)
+    for number, (path, ids) in enumerate(zip(out_files, files, strict=True)):
+        result = np.stack([parts[number] for parts in renumbered], axis=1)
+        with written_whole(path) as file:
+            np.save(file, result.astype(_wide_enough(ids.dtype, max(num_rows) - 1)))
     return num_rows
+
+
+def _check_distinct(in_files, out_files):
+    times = collections.Counter(out_files)
+    shared = [str(path) for path, out in zip(in_files, out_files, strict=True) if times[out] > 1]
+    if shared:
+        raise ValueError(
+            f"in_files must have distinct names, since results are named after them; received "
+            f"{shared}. Rename the files, or link them under distinct names."
+        )
+
+
+def _wide_enough(dtype, largest):
+    if largest <= np.iinfo(dtype).max:
+        return dtype
+    return np.promote_types(dtype, np.min_scalar_type(-1 - largest))
 
 
 def _contiguous(ids, frequency_threshold):
@@ -80,15 +108,3 @@ def _load(path, columns):
             f"{ids.shape}."
         )
     return ids
-
-
-def _save(path, array):
-    """Under a temporary name first, so that no half file is ever under its own."""
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".npy")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array)
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise

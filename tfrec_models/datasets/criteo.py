@@ -5,22 +5,21 @@ import os
 import numpy as np
 import tensorflow as tf
 
-INT_FEATURE_COUNT = 13
-CAT_FEATURE_COUNT = 26
-DEFAULT_LABEL_NAME = "label"
-DEFAULT_INT_NAMES = [f"int_{i}" for i in range(INT_FEATURE_COUNT)]
-DEFAULT_CAT_NAMES = [f"cat_{i}" for i in range(CAT_FEATURE_COUNT)]
-DEFAULT_COLUMN_NAMES = [DEFAULT_LABEL_NAME, *DEFAULT_INT_NAMES, *DEFAULT_CAT_NAMES]
+from tfrec_models.datasets._criteo_lines import (
+    CAT_FEATURE_COUNT,
+    DEFAULT_COLUMN_NAMES,
+    check_dense_min,
+    first_line,
+    parse_lines,
+    read_blocks,
+)
 
 # Taken as the minimum of the Kaggle display advertising data. A file that goes lower is refused,
 # never clipped, so a wrong guess cannot pass unnoticed.
 DEFAULT_DENSE_MIN = -3
 
-_NUM_COLUMNS = len(DEFAULT_COLUMN_NAMES)
-_HEX_DIGITS = 8
-_NOT_A_DIGIT = 16
-# Lines are read, numbered and split this many at a time: line by line is ten times slower.
-_BLOCK = 512
+# The formula of facebookresearch/dlrm, which takes what is below 0 for 0.
+_LOG1P_DENSE_MIN = 1
 _SPLITS = ("all", "train", "test")
 
 
@@ -30,6 +29,7 @@ def criteo_tsv(
     num_embeddings,
     *,
     dense_min=DEFAULT_DENSE_MIN,
+    labels=None,
     split="all",
     test_every=5,
     shuffle_buffer=0,
@@ -39,22 +39,29 @@ def criteo_tsv(
     """Reads Criteo's raw tab-separated files as a `tf.data.Dataset` of batches.
 
     Each line is a label, 13 integers and 26 hexadecimal ids; an empty field is missing and reads
-    as 0. Integers and ids become, as in TorchRec's `tsv_to_npys` and `hashes`,
+    as 0. Lines of Criteo's test files have no label. Integers and ids become, as in TorchRec's
+    `tsv_to_npys` and `hashes`,
 
         dense = log(v + 2 - dense_min)
         id    = int(hex, 16) mod num_embeddings of its table
 
-    Everything runs in TensorFlow ops on whole batches of lines, without Python in the loop. Files
-    compressed with gzip are recognised by their content; TensorFlow reads one that was cut off as
-    far as it goes, without an error, so check downloads with `gzip -t`.
+    With `dense_min=1` negative integers count as 0 too, so that the first line is
+    `log(max(v, 0) + 1)`: what models of facebookresearch/dlrm, MLPerf and NVTabular were trained
+    with.
+
+    Parsing runs in TensorFlow ops on whole batches of lines. Files compressed with gzip or bzip2
+    are recognised by their content; one that is cut off or damaged is an error.
 
     Args:
         filenames: str, path or list of them: the files, read in this order.
         batch_size: int, rows a batch; the last batch may be smaller.
         num_embeddings: int, or list of 26 ints: rows of each categorical feature's table.
         dense_min: int, the smallest integer the files hold. Defaults to -3, meant for
-            Criteo's Kaggle data; `criteo_dense_min` finds it for any files. Training and serving
-            must use the same number.
+            Criteo's Kaggle data; `criteo_dense_min` finds it for any files, and 1 stands for
+            `log(max(v, 0) + 1)`. Training and serving must use the same number.
+        labels: bool or None, whether lines begin with a label. Defaults to None, as the first
+            line tells; all files must be alike. Without labels, those of the batches are NaN:
+            `predict` does not look at them, and `fit` cannot learn from them unnoticed.
         split: str, one of "all", "train" and "test". "test" is every `test_every`-th row of each
             file, "train" the others. Defaults to "all".
         test_every: int, at least 2. Defaults to 5, which holds out a fifth.
@@ -98,17 +105,15 @@ def criteo_tsv(
             f"`dense_min` must be an integer. Received: {dense_min}. "
             "`criteo_dense_min(filenames)` finds it."
         )
+    if labels not in (None, True, False):
+        raise ValueError(f"`labels` must be True, False or None. Received: {labels!r}.")
     if split not in _SPLITS:
         raise ValueError(f"`split` must be one of {_SPLITS}. Received: {split!r}.")
 
     filenames = _check_files(filenames)
-    files = tf.data.Dataset.from_tensor_slices((filenames, [_compression(f) for f in filenames]))
-    if shuffle_buffer:
-        files = files.shuffle(len(filenames), seed=seed)
-    blocks = files.interleave(
-        lambda name, compression: _read_blocks(name, compression, split, test_every),
-        cycle_length=cycle_length,
-    )
+    if labels is None:
+        labels = _begins_with_label(filenames)
+    blocks = read_blocks(filenames, bool(shuffle_buffer), seed, split, test_every, cycle_length)
     if not any(True for _ in blocks.unbatch().take(1)):
         raise ValueError(
             f"No rows in split {split!r} of {filenames}. Check that the files are not empty"
@@ -120,9 +125,15 @@ def criteo_tsv(
         lines = blocks.rebatch(batch_size)
 
     def parse(name, number, text):
-        label, dense, ids = _parse_lines(name, number, text, dense_min)
+        label, dense, ids = parse_lines(name, number, text, labels)
+        if dense_min == _LOG1P_DENSE_MIN:
+            dense = tf.maximum(dense, 0)
+        else:
+            dense = check_dense_min(name, number, dense, dense_min)
         dense = tf.math.log(tf.cast(dense, tf.float32) + (2.0 - dense_min))
         features = {"dense_features": dense, "sparse_features": ids % num_embeddings}
+        if not labels:
+            return features, tf.fill(tf.shape(text), np.float32(np.nan))
         return features, tf.cast(label, tf.float32)
 
     return lines.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -152,15 +163,12 @@ def criteo_dense_min(filenames):
         -2
     """
     filenames = _check_files(filenames)
-    least = None
-    for filename in filenames:
-        blocks = _read_blocks(filename, _compression(filename))
-        smallest = blocks.map(
-            lambda *line: tf.reduce_min(_parse_lines(*line, dense_min=tf.int64.min)[1]),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        for value in smallest.as_numpy_iterator():
-            least = int(value) if least is None else min(least, int(value))
+    labels = _begins_with_label(filenames)
+    smallest = read_blocks(filenames).map(
+        lambda *lines: tf.reduce_min(parse_lines(*lines, labels)[1]),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    least = min(map(int, smallest.as_numpy_iterator()), default=None)
     if least is None:
         raise ValueError(f"No rows in {filenames}. Check that the files are not empty.")
     return least
@@ -192,109 +200,6 @@ def _check_files(filenames):
     return filenames
 
 
-def _compression(filename):
-    with tf.io.gfile.GFile(filename, "rb") as f:
-        return "GZIP" if f.read(2) == b"\x1f\x8b" else ""
-
-
-def _read_blocks(filename, compression, split="all", test_every=1):
-    """Blocks of one file's lines as (file name, line numbers from 1, lines), each of shape (n,)."""
-    text = tf.data.TextLineDataset(filename, compression_type=compression).batch(_BLOCK)
-    first = tf.data.Dataset.range(1, tf.int64.max, _BLOCK)
-
-    def number(first, text):
-        numbers = first + tf.range(tf.size(text, out_type=tf.int64))
-        if split != "all":
-            held_out = numbers % test_every == 0
-            keep = held_out if split == "test" else ~held_out
-            numbers, text = tf.boolean_mask(numbers, keep), tf.boolean_mask(text, keep)
-        return tf.fill(tf.shape(text), filename), numbers, text
-
-    return tf.data.Dataset.zip((first, text)).map(number)
-
-
-def _parse_lines(name, number, text, dense_min):
-    """Labels (B,), integers (B, 13) and ids (B, 26) as int64, after checking every field."""
-    fields = tf.strings.split(text, "\t")
-    columns = fields.row_lengths()
-    check = _require(
-        columns == _NUM_COLUMNS,
-        name,
-        number,
-        lambda i: (
-            tf.strings.as_string(columns[i]),
-            f" columns, expected {_NUM_COLUMNS}: a label, {INT_FEATURE_COUNT} integers and "
-            f"{CAT_FEATURE_COUNT} hexadecimal ids, separated by tabs. Repair or remove the line "
-            "(a file without labels, such as Criteo's test file, cannot be used).",
-        ),
-    )
-    with tf.control_dependencies([check]):
-        fields = tf.reshape(fields.flat_values, (-1, _NUM_COLUMNS))
-    label, dense, cat = tf.split(fields, (1, INT_FEATURE_COUNT, CAT_FEATURE_COUNT), axis=1)
-
-    label_ok = (label == "0") | (label == "1")
-    dense_ok = tf.strings.regex_full_match(dense, r"(-?[0-9]{1,18})?")
-    cat, cat_ok = _parse_hex(cat)
-    ok = tf.concat([label_ok, dense_ok, cat_ok], axis=1)
-
-    def unreadable(i):
-        column = tf.argmin(tf.cast(ok[i], tf.int32))
-        return (
-            "column ",
-            tf.constant(DEFAULT_COLUMN_NAMES)[column],
-            " holds '",
-            fields[i, column],
-            "', expected a label of 0 or 1, a whole number, or a hexadecimal id of at most "
-            f"{_HEX_DIGITS} digits; a missing number or id is an empty field. Repair or remove "
-            "the line.",
-        )
-
-    check = _require(tf.reduce_all(ok, axis=1), name, number, unreadable)
-    with tf.control_dependencies([check]):
-        dense = tf.where(dense == "", "0", dense)
-    dense = tf.strings.to_number(dense, tf.int64)
-
-    def too_small(i):
-        column = tf.argmin(dense[i])
-        return (
-            "column ",
-            tf.constant(DEFAULT_INT_NAMES)[column],
-            " holds ",
-            tf.strings.as_string(dense[i, column]),
-            f", below `dense_min` = {dense_min}, so its logarithm is not defined. Pass "
-            "`dense_min=criteo_dense_min(filenames)`.",
-        )
-
-    check = _require(tf.reduce_min(dense, axis=1) >= dense_min, name, number, too_small)
-    with tf.control_dependencies([check]):
-        return tf.cast(label[:, 0] == "1", tf.int64), tf.identity(dense), cat
-
-
-def _parse_hex(text):
-    """Reads hexadecimal strings of up to 8 digits, and tells which of them are well formed."""
-    digit = np.full(256, _NOT_A_DIGIT, np.int64)
-    digit[0] = 0  # Padding of short strings.
-    for i, letter in enumerate("0123456789abcdef"):
-        digit[[ord(letter), ord(letter.upper())]] = i
-    code = tf.io.decode_raw(text, tf.uint8, fixed_length=_HEX_DIGITS)
-    digits = tf.gather(digit, tf.cast(code, tf.int32))
-    length = tf.strings.length(text)
-    # Too long a string, or a zero byte inside it, leaves fewer non-zero codes than its length.
-    complete = tf.math.count_nonzero(code, axis=-1, dtype=tf.int32) == length
-    well_formed = complete & (tf.reduce_max(digits, axis=-1) < _NOT_A_DIGIT)
-    # The string stands at the left of its 8 places; shifting brings its last digit to the right.
-    weights = np.array([16**i for i in reversed(range(_HEX_DIGITS))], np.int64)
-    shift = 4 * tf.maximum(_HEX_DIGITS - length, 0)
-    value = tf.bitwise.right_shift(tf.reduce_sum(digits * weights, -1), tf.cast(shift, tf.int64))
-    return value, well_formed
-
-
-def _require(ok, name, number, explain):
-    """An op that fails at the first row that is not `ok`, naming its file and line."""
-
-    def fail():
-        i = tf.argmin(tf.cast(ok, tf.int32))
-        where = (name[i], ", line ", tf.strings.as_string(number[i]), ": ")
-        return tf.debugging.Assert(False, [tf.strings.join([*where, *explain(i)])])
-
-    return tf.cond(tf.reduce_all(ok), tf.no_op, fail)
+def _begins_with_label(filenames):
+    line = first_line(filenames)
+    return line is None or line.count(b"\t") + 1 != len(DEFAULT_COLUMN_NAMES) - 1

@@ -1,6 +1,7 @@
 """DeepFM as its paper has it."""
 
 import dataclasses
+import math
 
 import keras
 import tensorflow as tf
@@ -8,10 +9,14 @@ import tensorflow as tf
 from tfrec_models._checks.arguments import check_sizes
 from tfrec_models.embeddings.base_sparse_arch import count_and_dim
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
+from tfrec_models.embeddings.table_initializer import starting_within
 from tfrec_models.layers.field_factorization_machine import FieldFactorizationMachine
 from tfrec_models.layers.mlp import MLP
 from tfrec_models.layers.perceptron import linear
 from tfrec_models.ranking_model import RankingModel, with_equal_batch_sizes
+
+# The standard deviation of the second-order term before training, of bags of one id.
+SPREAD = 0.1
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -28,6 +33,10 @@ class DeepFMRanker(RankingModel):
     The ids' first-order weights are tables of one column with the same rows, features, pooling and
     id policies as the embedding tables. Compile it with
     `keras.losses.BinaryCrossentropy(from_logits=True)`.
+
+    First-order weights start at zero, and embeddings uniform within a bound small enough for the
+    sum over all pairs to start near zero; tables with a start of their own, or built before, keep
+    it.
 
     It is not TorchRec's `SimpleDeepFMNN`, which has no first-order term, one deep layer, and a
     second-order term over single numbers.
@@ -87,15 +96,21 @@ class DeepFMRanker(RankingModel):
         self.embedding_bag_collection = embedding_bag_collection
         self.first_order = EmbeddingBagCollection(
             [
-                dataclasses.replace(table, embedding_dim=1)
+                dataclasses.replace(
+                    table,
+                    embedding_dim=1,
+                    weight_init_min=None,
+                    weight_init_max=None,
+                    init_fn="zeros",
+                )
                 for table in embedding_bag_collection.tables
             ],
             is_weighted=embedding_bag_collection.is_weighted,
             dtype=policy,
             name="first_order",
         )
-        self.dense_first_order = linear(
-            dense_in_features, 1, name="dense_first_order", dtype=policy
+        self.dense_first_order = keras.layers.Dense(
+            1, kernel_initializer="zeros", name="dense_first_order", dtype=policy
         )
         self.fm = FieldFactorizationMachine(dtype=policy, name="fm")
         num_fields = dense_in_features + self.num_sparse_features
@@ -108,13 +123,27 @@ class DeepFMRanker(RankingModel):
     def num_outputs(self):
         return 1
 
+    @property
+    def _start(self):
+        """The bound b of embeddings uniform in ±b whose second-order term starts at ±SPREAD.
+
+        Every pair of fields adds D products of variance b^4 / 9.
+        """
+        fields = self.dense_in_features + self.num_sparse_features
+        products = max(math.comb(fields, 2), 1) * self.embedding_dim
+        return (9 * SPREAD**2 / products) ** 0.25
+
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.dense_embeddings = self.add_weight(
             name="dense_embeddings",
             shape=(self.dense_in_features, self.embedding_dim),
-            initializer="glorot_normal",
+            initializer=keras.initializers.RandomUniform(-self._start, self._start),
         )
-        for layer in (self.embedding_bag_collection, self.first_order, self.fm, self.deep):
+        with starting_within(self._start):
+            self.embedding_bag_collection.build()
+        for layer in (self.first_order, self.fm, self.deep):
             if not layer.built:
                 layer.build()
         self.dense_first_order.build((None, self.dense_in_features))

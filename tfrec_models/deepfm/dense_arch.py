@@ -43,6 +43,8 @@ class DenseArch(keras.layers.Layer):
         )
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.model.build()
         self.built = True
 

@@ -69,6 +69,8 @@ class FMInteractionArch(keras.layers.Layer):
         self.fm = FactorizationMachine(dtype=policy, name="fm")
 
     def build(self, dense_features_shape=None, sparse_features_shape=None):
+        if self.built:
+            return
         self.deep_fm.build()
         self.fm.build()
         self.built = True

@@ -16,6 +16,9 @@ class OverArch(keras.layers.Layer):
     `BinaryCrossentropy` takes its loss from the logits, not from the rounded probability. The
     output is float32 under mixed precision, as half precision has no numbers between 0.9995 and 1.
 
+    The weight of the last column starts at zero, the others as PyTorch's: the column is the
+    second-order term, a sum over all pairs of numbers that may be of any size before training.
+
     Args:
         in_features: int, the number of columns the interaction gives.
         **kwargs: those of `keras.layers.Layer`.
@@ -42,6 +45,7 @@ class OverArch(keras.layers.Layer):
         in_features = check_positive("in_features", in_features)
         self.in_features = in_features
         self.linear = linear(in_features, 1, dtype=self.dtype_policy)
+        self.linear.kernel_initializer = _ZeroForLastColumn(self.linear.kernel_initializer)
 
     @property
     def output_dtype(self):
@@ -49,6 +53,8 @@ class OverArch(keras.layers.Layer):
         return keras.backend.result_type(self.compute_dtype, "float32")
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.linear.build((None, self.in_features))
         self.built = True
 
@@ -72,3 +78,14 @@ class OverArch(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "in_features": self.in_features}
+
+
+class _ZeroForLastColumn(keras.initializers.Initializer):
+    """Another initializer's weights, but zero for the last column of the input."""
+
+    def __init__(self, initializer):
+        self.initializer = initializer
+
+    def __call__(self, shape, dtype=None):
+        weights = self.initializer(shape, dtype=dtype)
+        return keras.ops.concatenate([weights[:-1], keras.ops.zeros_like(weights[-1:])])

@@ -125,6 +125,8 @@ class SimpleDeepFMNN(RankingModel):
         return 1
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         for arch in (self.sparse_arch, self.dense_arch, self.inter_arch, self.over_arch):
             if not arch.built:
                 arch.build()

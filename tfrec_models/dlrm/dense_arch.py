@@ -39,6 +39,8 @@ class DenseArch(keras.layers.Layer):
             raise ValueError("DenseArch needs at least one layer, received layer_sizes=[].")
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.model.build((None, self.model.in_size))
         self.built = True
 

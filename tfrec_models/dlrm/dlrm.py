@@ -116,6 +116,8 @@ class DLRM(RankingModel):
         return self.sparse_arch.embedding_bag_collection
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         dim, num_features = self.sparse_arch.embedding_dim, self.sparse_arch.num_sparse_features
         if not self.sparse_arch.built:
             self.sparse_arch.build((None, len(self.sparse_feature_names), None))

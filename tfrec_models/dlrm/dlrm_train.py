@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 
 from tfrec_models._export_guard import OwnExport
+from tfrec_models._loss_checks import warn_if_taken_for_other
 from tfrec_models._serialization import DeserializesChildren
 from tfrec_models.ranking_model import RankingModel
 
@@ -79,7 +80,22 @@ class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
         self.supports_jit = False
         self.model = dlrm_module
 
+    # What a compiled loss or metric receives.
+    gives_logits = True
+
+    def compile(self, optimizer="rmsprop", *args, **kwargs):
+        warn_if_taken_for_other(self, args, kwargs)
+        super().compile(optimizer, *args, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras restores a model whose compile() is overridden only if told how.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def build(self, input_shape=None):
+        if self.built:
+            return
         if not self.model.built:
             self.model.build()
         self.built = True

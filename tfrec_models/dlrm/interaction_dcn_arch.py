@@ -54,6 +54,8 @@ class InteractionDCNArch(DeserializesChildren, keras.layers.Layer):
         self.crossnet = crossnet
 
     def build(self, dense_features_shape=None, sparse_features_shape=None):
+        if self.built:
+            return
         build_over(self.crossnet, self.num_sparse_features, dense_features_shape)
         self.built = True
 

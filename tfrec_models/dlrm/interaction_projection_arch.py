@@ -70,6 +70,8 @@ class InteractionProjectionArch(DeserializesChildren, keras.layers.Layer):
         self.products = Compiled(projected_products)
 
     def build(self, dense_features_shape=None, sparse_features_shape=None):
+        if self.built:
+            return
         for branch in (self.interaction_branch1, self.interaction_branch2):
             build_over(branch, self.num_sparse_features, dense_features_shape)
         self.built = True

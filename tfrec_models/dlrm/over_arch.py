@@ -45,6 +45,8 @@ class OverArch(keras.layers.Layer):
         self.linear = linear(layer_sizes[-2], layer_sizes[-1], dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.mlp.build((None, self.mlp.in_size))
         self.linear.build((None, self.layer_sizes[-2]))
         self.built = True

@@ -8,6 +8,8 @@ import keras
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models.embeddings.id_policy import ID_POLICIES, POLICIES
 
+_TORCHREC_DTYPES = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
+
 
 @dataclasses.dataclass(frozen=True)
 class BaseEmbeddingConfig:
@@ -52,6 +54,9 @@ class BaseEmbeddingConfig:
                 f"{list(features)}. A feature is looked up in a table once."
             )
         set_field(self, "feature_names", features)
+        # TorchRec's DataType, and dtypes, have names.
+        data_type = getattr(self.data_type, "name", self.data_type)
+        set_field(self, "data_type", _TORCHREC_DTYPES.get(data_type, data_type))
         if self.data_type not in (None, "float32", "float16", "bfloat16", "float64"):
             raise ValueError(
                 f"data_type of table {self.name!r} must be None, 'float32', 'float16', 'bfloat16' "

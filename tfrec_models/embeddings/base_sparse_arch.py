@@ -32,6 +32,8 @@ class BaseSparseArch(DeserializesChildren, keras.layers.Layer, abc.ABC):
         return self.embedding_bag_collection.sparse_feature_names
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         if not self.embedding_bag_collection.built:
             self.embedding_bag_collection.build()
         self.built = True

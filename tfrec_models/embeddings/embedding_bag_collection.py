@@ -81,9 +81,8 @@ class EmbeddingBagCollection(EmbeddingTables):
         _check_weighted_pooling(self.tables, is_weighted)
         self.is_weighted = is_weighted
 
-    @property
     def embedding_bag_configs(self):
-        """The tables' configs, in order."""
+        """Returns the tables' configs, in order."""
         return list(self.tables)
 
     def call(self, features, training=None):

@@ -61,7 +61,8 @@ def _pooling(pooling, table):
     if isinstance(pooling, PoolingType):
         return pooling
     try:
-        return PoolingType[str(pooling).upper()]
+        # TorchRec's enum has the same names.
+        return PoolingType[str(getattr(pooling, "name", pooling)).upper()]
     except KeyError:
         raise ValueError(
             f"pooling of table {table!r} must be PoolingType.SUM or PoolingType.MEAN, received "

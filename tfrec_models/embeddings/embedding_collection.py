@@ -67,14 +67,12 @@ class EmbeddingCollection(EmbeddingTables):
                 "tables of another dim in a collection of their own."
             )
 
-    @property
     def embedding_configs(self):
-        """The tables' configs, in order."""
+        """Returns the tables' configs, in order."""
         return list(self.tables)
 
-    @property
     def embedding_dim(self):
-        """The number of columns of every table."""
+        """Returns the number of columns of every table."""
         return self.tables[0].embedding_dim
 
     def call(self, features):

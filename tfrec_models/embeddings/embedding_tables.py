@@ -62,6 +62,8 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
         return list(self._stacks)
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         for number, stack in enumerate(self._stacks):
             shape = (stack.num_rows, stack.embedding_dim)
             dtype = stack.data_type or self.variable_dtype

@@ -82,6 +82,8 @@ class InteractionTransformerArch(keras.layers.Layer):
         ]
 
     def build(self, dense_features_shape=None, sparse_features_shape=None):
+        if self.built:
+            return
         for layer in self.encoder:
             layer.build()
         self.built = True

@@ -78,6 +78,8 @@ class TransformerEncoderLayer(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(DROPOUT, dtype=policy)
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         shape = (None, None, self.embedding_dim)
         self.attention.build(shape, shape)
         for layer in (self.linear1, self.norm1, self.norm2):

@@ -43,6 +43,8 @@ class CrossNet(CrossNetBase):
     """
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         size = self.in_features
         self.kernels = self.add_weights("kernel", (size, size), xavier_normal(size, size))
         self.biases = self.add_weights("bias", (size,))

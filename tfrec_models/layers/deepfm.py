@@ -52,6 +52,8 @@ class DeepFM(DeserializesChildren, keras.layers.Layer):
         self.dense_module = dense_module
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         if not self.dense_module.built:
             # Shapes of anything but a list are for `call` to refuse.
             is_list = input_shape is not None and isinstance(input_shape[0], (tuple, list))

@@ -49,6 +49,8 @@ class LowRankCrossNet(CrossNetBase):
         self.low_rank = low_rank
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         size, rank = self.in_features, self.low_rank
         self.v_kernels = self.add_weights("v_kernel", (size, rank), xavier_normal(size, rank))
         self.w_kernels = self.add_weights("w_kernel", (rank, size), xavier_normal(size, rank))

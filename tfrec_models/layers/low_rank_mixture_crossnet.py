@@ -67,6 +67,8 @@ class LowRankMixtureCrossNet(CrossNetBase):
         self.activation = get_activation(activation, low_rank, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         size, rank, experts = self.in_features, self.low_rank, self.num_experts
         # The fans are PyTorch's for tensors of three axes.
         self.u_kernels = self.add_weights(

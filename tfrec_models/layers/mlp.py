@@ -68,6 +68,8 @@ class MLP(keras.layers.Layer):
         ]
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         for perceptron in self.perceptrons:
             perceptron.build()
         self.built = True

@@ -49,6 +49,8 @@ class Perceptron(keras.layers.Layer):
         self.linear = linear(in_size, out_size, bias, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.linear.build((None, self.in_size))
         if isinstance(self.activation, keras.layers.Layer):
             self.activation.build((None, self.out_size))

@@ -46,6 +46,8 @@ class SwishLayerNorm(keras.layers.Layer):
         )
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         self.norm.build((None, *self.input_dims))
         self.built = True
 

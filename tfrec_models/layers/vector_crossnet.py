@@ -43,6 +43,8 @@ class VectorCrossNet(CrossNetBase):
     """
 
     def build(self, input_shape=None):
+        if self.built:
+            return
         size = self.in_features
         self.kernels = self.add_weights("kernel", (size, 1), xavier_normal(size, 1))
         self.biases = self.add_weights("bias", (size,))

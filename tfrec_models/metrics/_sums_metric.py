@@ -22,7 +22,7 @@ class SumsMetric(BinaryMetric):
     of examples and its sums. Rows of zeros have left the window.
     """
 
-    num_sums = None
+    num_sums: int
 
     def __init__(self, from_logits=False, window=None, name=None, dtype=None):
         super().__init__(from_logits=from_logits, window=window, name=name, dtype=dtype)

@@ -81,6 +81,8 @@ class Compiler:
         Raises:
             BuildError: if that fails.
         """
+        # Another compiler may have left one.
+        path.unlink(missing_ok=True)
         command = [
             *(*self.command, *COMMON, *flags.options, str(SOURCES / "all_kernels.cc")),
             *("-o", str(path), *tf.sysconfig.get_compile_flags(), *tf.sysconfig.get_link_flags()),

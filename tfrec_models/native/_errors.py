@@ -6,7 +6,7 @@ class BuildError(Exception):
 
 
 class UnloadableError(BuildError):
-    """The operating system refuses to load the kernels, whatever their flags."""
+    """The kernels cannot be loaded or tested here, whatever their flags."""
 
 
 class CacheError(Exception):

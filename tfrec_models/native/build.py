@@ -119,19 +119,31 @@ def _first_that_works(compilers, directory, deadline):
         " or ".join(compiler.name for compiler in compilers),
         deadline.left(),
     )
-    errors = []
+    errors: list[str] = []
     for compiler in compilers:
-        for _ in range(2):
-            library = _climb(compiler, directory, deadline, errors)
-            now = Compiler.look_at(compiler.command, deadline)
-            if now == compiler:
-                break
-            # It was replaced while it compiled: half of the library may be the old one's.
-            errors.append(f"{compiler.name} was replaced while it compiled")
-            library, compiler = None, now
-        if library:
-            return library, compiler
+        try:
+            found = _try(compiler, directory, deadline, errors)
+        except BuildError as error:
+            if deadline.is_over:
+                raise
+            errors.append(str(error))
+        else:
+            if found:
+                return found
     raise BuildError(errors[-1])
+
+
+def _try(compiler, directory, deadline, errors):
+    """The library that one compiler makes and the compiler, or None and why in `errors`."""
+    for _ in range(2):
+        library = _climb(compiler, directory, deadline, errors)
+        now = Compiler.look_at(compiler.command, deadline)
+        if now == compiler:
+            return (library, compiler) if library else None
+        # It was replaced while it compiled: half of the library may be the old one's.
+        errors.append(f"{compiler.name} was replaced while it compiled")
+        compiler = now
+    return None
 
 
 def _climb(compiler, directory, deadline, errors):
@@ -157,7 +169,7 @@ def _test(path, deadline):
     """Loads and tries a library in another process, which may crash."""
     # A Python that is part of another program must not be started: that would be the program.
     if not sys.executable or getattr(sys, "frozen", False):
-        raise BuildError("there is no Python interpreter to test the kernels with")
+        raise UnloadableError("there is no Python interpreter to test the kernels with")
     code = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
     environment = {
         **os.environ,
@@ -170,7 +182,7 @@ def _test(path, deadline):
     try:
         status, output = _limited.run(command, deadline.left(), env=environment, cwd=path.parent)
     except OSError as error:
-        raise BuildError(f"{sys.executable} cannot be run to test the kernels: {error}") from error
+        raise UnloadableError(f"{sys.executable} cannot be run as a test: {error}") from error
     if status is None:
         raise BuildError("the test of the compiled kernels did not end in time")
     if status < 0:

@@ -72,7 +72,11 @@ def load_state(optimizer, variables, stacks, store):
         else:
             variable.assign(store[key])
     if left:
-        _warn(optimizer, "these tables have another size in the file", f"that of tables {left}")
+        _warn(
+            optimizer,
+            "these tables have another size in the file",
+            f"that of tables {sorted(set(left))}",
+        )
 
 
 def _fits(variable, stack, store, key):

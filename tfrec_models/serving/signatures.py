@@ -13,7 +13,8 @@ from tfrec_models.serving.names import (
     weights_name,
 )
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
-from tfrec_models.sparse.keyed_jagged_tensor import assemble
+from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
+from tfrec_models.sparse.kjt_layout import assemble
 
 SIGNATURES = ("serving_default", "serving_examples", "serving_rows")
 
@@ -54,9 +55,8 @@ class Signatures:
 
         def rank(dense, values, lengths, weights=None):
             offsets = offsets_from_lengths(lengths)
-            logits = model.logits(
-                dense, assemble(self.features, values, offsets, weights), training=False
-            )
+            bags = assemble(KeyedJaggedTensor, self.features, values, offsets, weights)
+            logits = model.logits(dense, bags, training=False)
             logits = tf.cast(logits, tf.float32)
             return {"logits": logits, "probabilities": tf.sigmoid(logits)}
 

@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
-from tfrec_models.sparse._kjt_layout import without_keys
 from tfrec_models.sparse.jagged_tensor import jagged_parts, offsets_from_lengths
+from tfrec_models.sparse.kjt_layout import without_keys
 
 
 def keyed_parts(keys, values, weights, lengths, offsets, stride):

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfrec_models.sparse._kjt_layout import assemble
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
+from tfrec_models.sparse.kjt_layout import assemble
 
 
 @tf.experimental.dispatch_for_api(tf.shape, {"input": KeyedJaggedTensor})

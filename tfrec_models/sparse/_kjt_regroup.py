@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.sparse._kjt_layout import assemble, without_keys
+from tfrec_models.sparse.kjt_layout import assemble, without_keys
 
 
 def slice_keys(kjt, start, count):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models._compat.tensorflow import ragged_from_variant, ragged_to_variant
-from tfrec_models.sparse._kjt_layout import example_major, key_major, num_splits, static_stride
+from tfrec_models.sparse.kjt_layout import example_major, key_major, num_splits, static_stride
 
 
 class KeyedJaggedTensorBatchEncoder(tf.experimental.ExtensionTypeBatchEncoder):

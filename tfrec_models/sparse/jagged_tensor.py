@@ -253,6 +253,6 @@ def offsets_from_lengths(lengths):
 def _lengths_of(weights, expected):
     if len(weights) != expected:
         raise ValueError(
-            f"weights must have {expected} examples as values, received {len(weights)}."
+            f"weights must have {expected} examples as values have, received {len(weights)}."
         )
     return tf.stack([tf.shape(part)[0] for part in weights])

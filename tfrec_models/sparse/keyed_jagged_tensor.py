@@ -5,7 +5,7 @@ import typing
 import tensorflow as tf
 
 from tfrec_models._compat.tensorflow import complete_spec
-from tfrec_models.sparse import _kjt_construction, _kjt_layout, _kjt_regroup
+from tfrec_models.sparse import _kjt_construction, _kjt_regroup, kjt_layout
 from tfrec_models.sparse.batching import KeyedJaggedTensorBatchEncoder
 from tfrec_models.sparse.jagged_tensor import JaggedTensor
 
@@ -58,8 +58,6 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     ... )
     >>> kjt["f1"].to_ragged().to_list()
     [[0, 1], [], [2]]
-    >>> int(kjt.stride())
-    3
     """
 
     __name__ = "tfrec_models.KeyedJaggedTensor"
@@ -74,7 +72,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
         @property
         def shape(self):
-            return _kjt_layout.static_shape(self)
+            return kjt_layout.static_shape(self)
 
         @property
         def dtype(self):
@@ -127,7 +125,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             ValueError: if the list is empty, keys repeat, only some have weights or the numbers of
                 examples differ.
         """
-        return _kjt_layout.assemble(cls, *_kjt_construction.parts_of_list(kjt_list))
+        return kjt_layout.assemble(cls, *_kjt_construction.parts_of_list(kjt_list))
 
     @classmethod
     def empty(
@@ -153,7 +151,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     @property
     def shape(self):
         """Static shape `(B, F, None)`: examples, keys, ids of a bag."""
-        return _kjt_layout.static_shape(self)
+        return kjt_layout.static_shape(self)
 
     @property
     def dtype(self):
@@ -209,7 +207,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
     def stride(self):
         """Returns the number of examples B: an int where known, else a scalar int32 tensor."""
-        return _kjt_layout.dynamic_stride(self)
+        return kjt_layout.dynamic_stride(self)
 
     def stride_per_key(self):
         """Returns a list with the number of examples of each key, the stride for all."""
@@ -283,14 +281,12 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
 
     def to_packed(self):
         """Returns the ids as a packed `tf.RaggedTensor` of shape `(B, F, None)`."""
-        return _kjt_layout.example_major(self, self.flat_values)
+        return kjt_layout.example_major(self, self.flat_values)
 
     def to_packed_weights(self):
         """Returns the weights as `to_packed` returns the ids, or None if there are none."""
         return (
-            None
-            if self.flat_weights is None
-            else _kjt_layout.example_major(self, self.flat_weights)
+            None if self.flat_weights is None else kjt_layout.example_major(self, self.flat_weights)
         )
 
     def as_bags(self, flat):
@@ -298,4 +294,4 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         return tf.RaggedTensor.from_row_splits(flat, self.offsets(), validate=False)
 
 
-complete_spec(KeyedJaggedTensor.Spec, _kjt_layout.without_examples)
+complete_spec(KeyedJaggedTensor.Spec, kjt_layout.without_examples)

@@ -99,7 +99,7 @@ def _reader_of(path):
     with path.open("rb") as file:
         start = file.read(64)
     if not start:
-        raise ValueError(f"{path.name} is empty. {_KINDS}.")
+        raise ValueError(f"{path.name} is cut off or was never written: it is empty.")
     if start.startswith(b"PK\x03\x04"):
         return _reader_of_zip(path)
     if start.startswith(b"\x80"):

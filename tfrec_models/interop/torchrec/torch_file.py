@@ -120,6 +120,8 @@ _FUNCTIONS = {
     ("numpy.core.multiarray", "_reconstruct"): _empty_array,
     ("numpy.core.multiarray", "scalar"): np.float64(0).__reduce__()[0],
     ("torch._tensor", "_rebuild_from_type_v2"): lambda build, cls, args, state: build(*args),
+    # A tensor of a class of its own, such as a ShardedTensor.
+    ("torch._utils", "_rebuild_wrapper_subclass"): lambda cls, *args: cls(),
     ("torch.serialization", "_get_layout"): lambda name: _constant(name.removeprefix("torch.")),
 }
 

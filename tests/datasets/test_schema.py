@@ -1,0 +1,202 @@
+"""Schemas: what they refuse, what they learn, and that files keep all of it."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tfrec_models import DLRM
+from tfrec_models.datasets import Dense, Schema, Sparse
+
+
+def everything():
+    """A schema that uses each field."""
+    return Schema(
+        label="y",
+        dense=[
+            Dense("a", fill=-1),
+            Dense("b", transform="log1p"),
+            Dense("c", transform="log", offset=2.5),
+            Dense("d", transform="standardize"),
+            Dense("e", transform="clip", low=-1, high=np.float32(0.1)),
+            Dense("f", transform="quantile", num_buckets=4),
+        ],
+        sparse=[
+            Sparse("i", ids="integer"),
+            Sparse("h", ids="hash", num_ids=np.int64(1000), missing=0),
+            Sparse("v", ids="vocabulary", min_count=2, missing="drop"),
+            Sparse("x", ids="hex", num_ids=77),
+            Sparse("l", like="v", max_length=3, weights="w"),
+            Sparse("s", ids="vocabulary", separator="|"),
+            Sparse("c", cross=("h", "x"), num_ids=50),
+        ],
+    )
+
+
+def log(n=200, seed=0):
+    """Rows of that schema."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 6, n)
+    values = ["yes", "no", "1", "1.0", "~", "null", "é", "", "a\x85b\u2028"]
+    columns = {name: rng.normal(size=n) for name in "abdef"}
+    return pa.table(
+        {
+            **columns,
+            "y": rng.integers(0, 2, n),
+            "c": rng.random(n),
+            "i": rng.integers(0, 9, n),
+            "h": rng.integers(0, 2**62, n),
+            "v": rng.choice(values, n),
+            "x": [f"{number:x}" for number in rng.integers(0, 2**32, n)],
+            "l": [rng.choice(values, k).tolist() for k in lengths],
+            "w": [rng.random(k).tolist() for k in lengths],
+            "s": ["|".join(rng.choice(["p", "q", "r"], k)) for k in lengths],
+        }
+    )
+
+
+@pytest.mark.parametrize("ending", ["json", "yaml", "yml"])
+def test_files_keep_everything(tmp_path, ending):
+    """A schema read back is equal, learned values that YAML would take for others included."""
+    schema = everything()
+    schema.fit(log(), progress=False)
+    schema.save(tmp_path / f"schema.{ending}")
+    loaded = Schema.load(tmp_path / f"schema.{ending}")
+    assert loaded == schema
+    assert loaded.learned["vocabularies"]["v"] == schema.learned["vocabularies"]["v"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"schema.{ending}"]
+
+
+def test_vocabulary_is_frequent_first_and_leaves_the_rare_out():
+    """By count, then by value; what is seen less than min_count has no id of its own."""
+    schema = Schema(sparse=[Sparse("v", ids="vocabulary", min_count=2)])
+    schema.fit(pa.table({"v": ["b", "a", "c", "b", "a", "z", "c", "c"]}), progress=False)
+    assert schema.learned["vocabularies"]["v"] == ["c", "a", "b"]
+    assert schema.num_ids("v") == 4
+
+
+def test_vocabulary_of_a_fixed_size():
+    """num_ids keeps the most frequent, one id being for all others."""
+    schema = Schema(sparse=[Sparse("v", ids="vocabulary", num_ids=3)])
+    schema.fit(pa.table({"v": [5, 5, 6, 7, 7, 7]}), progress=False)
+    assert schema.learned["vocabularies"]["v"] == ["7", "5"]
+    assert schema.num_ids("v") == 3
+
+
+def test_fit_goes_on_without_moving_an_id():
+    """New values follow the old ones, however frequent they are."""
+    schema = Schema(sparse=[Sparse("v", ids="vocabulary"), Sparse("l", like="v", is_list=True)])
+    schema.fit(pa.table({"v": ["b", "b", "a"], "l": [["d"], [], []]}), progress=False)
+    assert schema.learned["vocabularies"]["v"] == ["b", "a", "d"]
+    schema.fit(pa.table({"v": ["z", "z", "a"], "l": [["c"], [], ["b"]]}), progress=False)
+    assert schema.learned["vocabularies"]["v"] == ["b", "a", "d", "z", "c"]
+
+
+def test_statistics_are_of_all_data_so_far():
+    """Fitted in two parts as in one, to rounding; the quantiles stay those of the first part."""
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(3, 2, 1000)
+    dense = [
+        Dense("d", transform="standardize"),
+        Dense("f", fill=0, transform="quantile", num_buckets=4),
+    ]
+    schema = Schema(dense=dense)
+    table = pa.table({"d": numbers, "f": numbers})
+    schema.fit(table.slice(0, 400), progress=False)
+    first = schema.learned["statistics"]["f"]
+    np.testing.assert_allclose(first["quantiles"], np.quantile(numbers[:400], [0.25, 0.5, 0.75]))
+    schema.fit(table.slice(400), progress=False)
+    assert schema.learned["statistics"]["f"] == first
+    learned = schema.learned["statistics"]["d"]
+    assert learned["count"] == 1000
+    np.testing.assert_allclose(learned["mean"], numbers.mean())
+    np.testing.assert_allclose(learned["sum_of_squares"] / 1000, numbers.var())
+
+
+def test_progress_is_shown(capsys):
+    """Rows and rate go to stderr."""
+    schema = Schema(sparse=[Sparse("v", ids="vocabulary")])
+    schema.fit(pa.table({"v": ["a"] * 1234}))
+    assert "fit: 1,234 rows" in capsys.readouterr().err
+
+
+def test_collection_has_a_table_for_each_but_those_like_another():
+    """Sizes, names and order; packed inputs follow the collection's order."""
+    schema = everything()
+    schema.fit(log(), progress=False)
+    collection = schema.collection(embedding_dim=4)
+    assert [(t.name, t.num_embeddings, t.feature_names) for t in collection.tables] == [
+        ("i", 9, ("i",)),
+        ("h", 1000, ("h",)),
+        ("v", len(schema.learned["vocabularies"]["v"]) + 1, ("v", "l")),
+        ("x", 77, ("x",)),
+        ("s", 4, ("s",)),
+        ("c", 50, ("c",)),
+    ]
+    assert collection.sparse_feature_names == schema.sparse_feature_names
+    assert collection.is_weighted
+    assert schema.num_dense == 6
+
+
+def test_a_model_of_another_schema_is_refused():
+    """The difference is named."""
+    schema = Schema(dense=[Dense("d")], sparse=[Sparse("h", ids="hash", num_ids=10)])
+    model = DLRM(schema.collection(4), schema.num_dense, [4], [4, 1])
+    schema.check_model(model)
+    other = Schema(sparse=[Sparse("h", ids="hash", num_ids=20), Sparse("x", ids="hex", num_ids=5)])
+    with pytest.raises(ValueError) as caught:
+        other.check_model(model)
+    assert "table 'h': the schema has 20 ids for ['h'], the model 10 ids" in str(caught.value)
+    assert "table 'x': the schema has 5 ids for ['x'], the model none" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(""), "name must be a non-empty str"),
+        (lambda: Dense("d", transform="ln"), "'d': transform must be one of .* received 'ln'"),
+        (lambda: Dense("d", transform="log"), "'d': transform 'log' needs offset"),
+        (lambda: Dense("d", offset=1), "offset goes with transform 'log', received transform None"),
+        (lambda: Dense("d", transform="clip"), "needs low, high or both"),
+        (lambda: Dense("d", transform="clip", low=2, high=1), "low must not exceed high"),
+        (lambda: Dense("d", fill="0"), "fill must be a number, received '0'"),
+        (lambda: Dense("d", fill=float("nan")), "fill must be finite"),
+        (lambda: Dense("d", transform="quantile", num_buckets=1), "integer of at least 2"),
+        (lambda: Sparse("s"), r"'s': exactly one of ids, like and cross must be given"),
+        (lambda: Sparse("s", ids="hash", like="t"), r"received \['ids', 'like'\]"),
+        (lambda: Sparse("s", ids="md5", num_ids=3), "ids must be one of .*, received 'md5'"),
+        (lambda: Sparse("s", ids="hash"), "num_ids must be given"),
+        (lambda: Sparse("s", ids="hash", num_ids=0), "num_ids must be an integer of at least 1"),
+        (lambda: Sparse("s", ids="integer", min_count=2), "min_count goes with ids='vocabulary'"),
+        (lambda: Sparse("s", ids="integer", missing="zero"), "missing must be an integer"),
+        (lambda: Sparse("s", ids="integer", is_list=False, max_length=3), "not False with"),
+        (lambda: Sparse("s", cross=("a",), num_ids=3), "cross must be a pair"),
+        (lambda: Sparse("s", cross=("a", "b"), num_ids=3, max_length=2), "does not go with cross"),
+        (lambda: Schema(sparse=[Dense("d")]), r"sparse must be a list of Sparse, received \['Den"),
+        (lambda: Schema(dense=[Dense("d"), Dense("d")]), r"received \['d'\] twice"),
+        (
+            lambda: Schema(sparse=[Sparse("items", ids="integer"), Sparse("l", like="item")]),
+            "'l' names 'item', which is not a sparse feature; did you mean 'items'?",
+        ),
+        (
+            lambda: Schema(label="click", column_names=["clicks", "b"]),
+            "column 'click' is not in column_names; did you mean 'clicks'?",
+        ),
+        (
+            lambda: Schema.from_dict({"version": 1, "dense": [{"name": "d", "fil": 0}]}),
+            "Dense has no field 'fil'; did you mean 'fill'?",
+        ),
+        (lambda: Schema.from_dict({"version": 2}), "must have version 1, received 2"),
+        (lambda: Schema.load("schema.toml"), r"must end in .json, .yaml or .yml"),
+    ],
+)
+def test_what_is_refused(make, message):
+    """Each mistake is named, with what was received."""
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_ids_before_fit():
+    """Sizes that are learned are not guessed."""
+    for column in (Sparse("v", ids="vocabulary"), Sparse("v", ids="integer")):
+        with pytest.raises(ValueError, match="'v' are learned .* schema.fit"):
+            Schema(sparse=[column]).collection(4)

@@ -1,0 +1,75 @@
+"""How many XLA programs batches of many sizes cost."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec_models._compat.tensorflow import in_xla
+from tfrec_models.execution.compiled import MAX_BATCH_SIZES, Compiled
+
+
+def says_whether_compiled(values):
+    """Adds one where it is traced for XLA."""
+    return values + (1.0 if in_xla() else 0.0)
+
+
+class Counter:
+    """Runs a `Compiled` in a trace that leaves the batch size open."""
+
+    def __init__(self):
+        program = Compiled(says_whether_compiled)
+        self.run = tf.function(program, input_signature=[tf.TensorSpec([None, 2])])
+
+    def compiled(self, sizes):
+        return [size for size in sizes if self.run(tf.zeros([size, 2])).numpy().max() == 1]
+
+
+def test_the_first_sizes_of_a_trace_are_compiled():
+    """Twenty sizes cost four programs, and the four go on being used."""
+    counter = Counter()
+    assert counter.compiled(range(1, 21)) == list(range(1, MAX_BATCH_SIZES + 1))
+    assert counter.compiled([20, 3, 7, 1]) == [3, 1]
+
+
+def test_sizes_belong_to_their_trace():
+    """What one trace met does not count for another."""
+    first, second = Counter(), Counter()
+    first.compiled(range(1, 21))
+    assert second.compiled([20, 19]) == [20, 19]
+
+
+def test_eager_calls_are_bounded_too():
+    """A layer called eagerly with many sizes."""
+    program = Compiled(says_whether_compiled)
+    outputs = [program(tf.zeros([size, 2])).numpy().max() for size in range(1, 21)]
+    assert sum(outputs) <= MAX_BATCH_SIZES + 1
+    assert program.trace_count <= 2
+
+
+def test_gradients_of_sizes_beyond_the_bound():
+    """Compiled or not, the gradient is that of the formula, x^2 w: 2 x w and the sum of x^2."""
+    program = Compiled(lambda values, weight: tf.square(values) * weight)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2]), tf.TensorSpec([2])])
+    def gradients(values, weight):
+        with tf.GradientTape() as tape:
+            tape.watch([values, weight])
+            total = tf.reduce_sum(program(values, weight))
+        return tape.gradient(total, [values, weight])
+
+    weight = np.array([3.0, -1.0], "float32")
+    for size in range(1, MAX_BATCH_SIZES + 4):
+        values = np.arange(2.0 * size, dtype="float32").reshape(size, 2)
+        by_values, by_weight = gradients(values, weight)
+        np.testing.assert_allclose(by_values, 2 * values * weight, rtol=1e-6)
+        np.testing.assert_allclose(by_weight, (values**2).sum(0), rtol=1e-6)
+
+
+def test_check_numerics():
+    """TensorFlow's own search for a NaN adds operations that XLA lacks: none are compiled then."""
+    program = Compiled(says_whether_compiled)
+    tf.debugging.enable_check_numerics()
+    try:
+        watched = tf.function(program)(tf.zeros([3, 2]))
+    finally:
+        tf.debugging.disable_check_numerics()
+    assert watched.numpy().max() == 0

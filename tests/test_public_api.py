@@ -1,0 +1,80 @@
+"""The public names and their signatures are those of `tests/public_api.json`.
+
+After a deliberate change: `python -m tests.test_public_api`.
+"""
+
+import importlib
+import inspect
+import json
+import pathlib
+import re
+
+import pytest
+
+MANIFEST = pathlib.Path(__file__).with_name("public_api.json")
+PACKAGES = [
+    "tfrec_models",
+    *(
+        f"tfrec_models.{name}"
+        for name in (
+            "datasets",
+            "deepfm",
+            "distribute",
+            "dlrm",
+            "execution",
+            "experimental",
+            "interop.torchrec",
+            "layers",
+            "metrics",
+            "native",
+            "optimizers",
+            "serving",
+            "sparse",
+            "testing",
+        )
+    ),
+]
+
+
+def described(item):
+    """The signature of a class or function; the type of anything else."""
+    if not callable(item):
+        return type(item).__name__
+    try:
+        text = str(inspect.signature(item))
+    except ValueError:
+        return "()"
+    # Annotations may say more than before; names, kinds and defaults are the promise.
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+def public_api():
+    """A dict from package to a dict from name to signature."""
+    return {
+        package: {
+            name: described(getattr(importlib.import_module(package), name))
+            for name in sorted(importlib.import_module(package).__all__)
+        }
+        for package in PACKAGES
+    }
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_keep_their_signatures(package):
+    """What a release promised is there, with the arguments it had."""
+    assert public_api()[package] == json.loads(MANIFEST.read_text())[package]
+
+
+def test_every_public_name_has_a_docstring():
+    """Functions and classes say what they are."""
+    undocumented = [
+        f"{package}.{name}"
+        for package in PACKAGES
+        for name in importlib.import_module(package).__all__
+        if callable(item := getattr(importlib.import_module(package), name)) and not item.__doc__
+    ]
+    assert undocumented == []
+
+
+if __name__ == "__main__":
+    MANIFEST.write_text(json.dumps(public_api(), indent=1) + "\n")

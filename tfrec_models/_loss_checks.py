@@ -1,0 +1,113 @@
+"""Whether losses and metrics take what a model gives: logits, or probabilities."""
+
+import warnings
+from collections.abc import Mapping
+
+import keras
+
+# What Keras makes of these names and classes reads probabilities unless told otherwise. "accuracy"
+# becomes `BinaryAccuracy` or `BinaryCrossentropy`, "crossentropy" likewise.
+_LOSSES = {
+    "binary_crossentropy": "BinaryCrossentropy",
+    "bce": "BinaryCrossentropy",
+    "BinaryCrossentropy": "BinaryCrossentropy",
+    "binary_focal_crossentropy": "BinaryFocalCrossentropy",
+    "BinaryFocalCrossentropy": "BinaryFocalCrossentropy",
+}
+_LOGIT_METRICS = {
+    "auc": "keras.metrics.AUC(from_logits=True)",
+    "binary_crossentropy": "keras.metrics.BinaryCrossentropy(from_logits=True)",
+    "bce": "keras.metrics.BinaryCrossentropy(from_logits=True)",
+    "crossentropy": "keras.metrics.BinaryCrossentropy(from_logits=True)",
+    "accuracy": "keras.metrics.BinaryAccuracy(threshold=0.0)",
+    "acc": "keras.metrics.BinaryAccuracy(threshold=0.0)",
+    "binary_accuracy": "keras.metrics.BinaryAccuracy(threshold=0.0)",
+    "precision": "keras.metrics.Precision(thresholds=0.0)",
+    "recall": "keras.metrics.Recall(thresholds=0.0)",
+}
+
+
+def warn_if_taken_for_other(model, args, kwargs):
+    """Warns once, of all losses and metrics that read the model's output as what it is not.
+
+    Args:
+        model: model with `gives_logits`.
+        args, kwargs: those of `compile` after the optimizer.
+    """
+    names = ("loss", "loss_weights", "metrics", "weighted_metrics")
+    told = {**dict(zip(names, args, strict=False)), **kwargs}
+    loss, metrics = told.get("loss"), [told.get("metrics"), told.get("weighted_metrics")]
+    advice = [_loss_advice(part, model.gives_logits) for part in _parts(loss)]
+    advice += [_metric_advice(part, model.gives_logits) for part in _parts(metrics)]
+    advice = [line for line in dict.fromkeys(advice) if line]
+    if not advice:
+        return
+    gives, takes = ("logits", "probabilities")[:: 1 if model.gives_logits else -1]
+    warnings.warn(
+        f"{type(model).__name__} gives {gives}, received losses or metrics that take {takes}: "
+        f"{'; '.join(advice)}.",
+        stacklevel=4,
+    )
+
+
+def _parts(structure):
+    if isinstance(structure, Mapping):
+        structure = list(structure.values())
+    if isinstance(structure, (list, tuple)):
+        return [part for item in structure for part in _parts(item)]
+    return [] if structure is None else [structure]
+
+
+def _name(part):
+    """The name of a string, or of one of Keras's functions; None of others."""
+    if isinstance(part, str):
+        return part
+    known = (keras.losses.binary_crossentropy, keras.losses.binary_focal_crossentropy)
+    return part.__name__ if part in known else None
+
+
+def _loss_advice(loss, gives_logits):
+    if type(loss) in (keras.losses.BinaryCrossentropy, keras.losses.BinaryFocalCrossentropy):
+        name, takes_logits = type(loss).__name__, bool(loss.from_logits)
+    else:
+        name, takes_logits = _LOSSES.get(_name(loss)), False
+    if name is None or takes_logits == gives_logits:
+        return None
+    told = "from_logits=True" if gives_logits else ""
+    return f"for loss {_shown(loss)} write keras.losses.{name}({told})"
+
+
+def _metric_advice(metric, gives_logits):
+    name = _name(metric)
+    if name is not None:
+        wanted = _LOGIT_METRICS.get(_snake(name)) if gives_logits else None
+        return wanted and f"for metric {_shown(metric)} write {wanted}"
+    kind, metrics = type(metric), keras.metrics
+    if kind is metrics.AUC or kind is metrics.BinaryCrossentropy:
+        if bool(metric.get_config().get("from_logits")) == gives_logits:
+            return None
+        told = "from_logits=True" if gives_logits else ""
+        return f"for metric {_shown(metric)} write keras.metrics.{kind.__name__}({told})"
+    if kind in (metrics.BinaryAccuracy, metrics.Precision, metrics.Recall) and gives_logits:
+        config = metric.get_config()
+        untouched = config.get("threshold") == 0.5 or (
+            kind is not metrics.BinaryAccuracy
+            and config.get("thresholds") is None
+            and config.get("top_k") is None
+        )
+        if untouched:
+            wanted = _LOGIT_METRICS[_snake(kind.__name__)]
+            return f"for metric {_shown(metric)} write {wanted}"
+    return None
+
+
+def _snake(name):
+    return {"BinaryAccuracy": "binary_accuracy", "BinaryCrossentropy": "binary_crossentropy"}.get(
+        name, name.lower()
+    )
+
+
+def _shown(part):
+    if isinstance(part, str):
+        return repr(part)
+    return part.__name__ if callable(part) and hasattr(part, "__name__") else type(part).__name__

@@ -1,0 +1,150 @@
+"""Files of separated values as blocks of rows."""
+
+import pyarrow as pa
+import pyarrow.csv
+
+from tfrec_models.datasets import _listing
+from tfrec_models.datasets._columns import Block
+from tfrec_models.datasets._names import check_columns
+from tfrec_models.datasets._parquet import Unit
+
+CODECS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_REFUSED = {
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x1f\x9d": "compress (.Z)",
+    b"7z\xbc\xaf": "7-Zip",
+}
+_BLOCK_BYTES = 1 << 22
+
+
+class CsvSource:
+    """CSV and TSV files, plain or compressed by gzip, bzip2 or Zstandard, one after the other.
+
+    Args:
+        files: list of `DataFile`.
+        schema: `Schema`; text columns are read as what it declares.
+        columns: list of str, those to read.
+        delimiter: str or None; None for a tab where the first line has one, else a comma.
+
+    Raises:
+        ValueError: on a file that lacks a column, has a header where none is declared or the
+            reverse, or a compression that is not read.
+    """
+
+    def __init__(self, files, schema, columns, delimiter=None):
+        self._files = files
+        self._columns = columns
+        self._delimiter = delimiter
+        self._names = schema.column_names
+        self._partition_types = _listing.partition_types(files)
+        self._types = text_types(schema)
+        self.types = {}
+
+    def units(self):
+        """The files."""
+        return [Unit(i, None) for i in range(len(self._files))]
+
+    def blocks(self, unit):
+        """Yields the blocks of a file."""
+        file = self._files[unit.number]
+        if not file.size:
+            return
+        first = self._first_line(file)
+        delimiter = self._delimiter or ("\t" if "\t" in first else ",")
+        self._check_header(file, first, delimiter)
+        partition = {name for name, _ in file.partition}
+        convert = pyarrow.csv.ConvertOptions(
+            column_types=self._types,
+            include_columns=[name for name in self._columns if name not in partition],
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["1", "true", "True"],
+            false_values=["0", "false", "False"],
+        )
+        read = pyarrow.csv.ReadOptions(
+            column_names=self._names, block_size=_BLOCK_BYTES, use_threads=False
+        )
+        parse = pyarrow.csv.ParseOptions(delimiter=delimiter)
+        first_row = 0
+        try:
+            with (
+                opened(file) as stream,
+                pyarrow.csv.open_csv(
+                    stream, read_options=read, parse_options=parse, convert_options=convert
+                ) as batches,
+            ):
+                for batch in batches:
+                    batch = _listing.with_partition(
+                        batch, file, self._partition_types, self._columns
+                    )
+                    yield Block(batch, file.path, first_row)
+                    first_row += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise _explained(file, error, has_header=self._names is None) from error
+        file.check_unchanged()
+
+    def _first_line(self, file):
+        try:
+            with opened(file) as stream:
+                start = stream.read(1 << 16)
+        except OSError as error:
+            raise _explained(file, error, False) from error
+        return start.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8", "replace").lstrip("\ufeff")
+
+    def _check_header(self, file, first, delimiter):
+        fields = [field.strip().strip('"') for field in first.split(delimiter)]
+        if self._names is None:
+            there = [*fields, *(name for name, _ in file.partition)]
+            try:
+                check_columns(file.path, self._columns, there)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} The first line must name the columns; for files without a header, "
+                    "give column_names to the schema."
+                ) from None
+        elif fields == self._names:
+            raise ValueError(
+                f"{file.path} begins with a header, which the schema's column_names says it does "
+                "not; take column_names out."
+            )
+
+
+def opened(file):
+    """A stream of a file's bytes, unpacked whatever compresses it."""
+    with file.filesystem.open_input_file(file.path) as raw:
+        start = raw.read(6)
+    for magic, name in _REFUSED.items():
+        if start.startswith(magic):
+            raise ValueError(
+                f"{file.path} must be plain or compressed by gzip, bzip2 or Zstandard, received "
+                f"{name}; unpack it first."
+            )
+    codec = next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)
+    return file.filesystem.open_input_stream(file.path, compression=codec)
+
+
+def text_types(schema):
+    """What the fields of a text file are read as: numbers, integers or text."""
+    types = {column.name: pa.float64() for column in schema.dense}
+    for column in schema.sparse:
+        if column.weights:
+            types[column.weights] = pa.float64()
+        if not column.cross:
+            owner = schema.sparse_column(column.like or column.name)
+            is_number = owner.ids == "integer" and column.separator is None
+            types[column.name] = pa.int64() if is_number else pa.string()
+    if schema.label is not None:
+        types[schema.label] = pa.float64()
+    return types
+
+
+def _explained(file, error, has_header):
+    message = str(error)
+    if isinstance(error, OSError):
+        what = "is cut off" if "Truncated" in message else "cannot be read or unpacked"
+        return ValueError(f"{file.path} {what}: {message}. Fetch the file again.")
+    header = "counting the header as row 1" if has_header else "counting from 1"
+    return ValueError(f"{file.path}: {message} ({header}). Repair or remove the line.")

@@ -1,0 +1,284 @@
+"""Blocks of a log as packed rows, by what a schema declares and has learned."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec_models.datasets import _fingerprint
+from tfrec_models.datasets._columns import bags_of, is_list, is_text, numbers_of
+from tfrec_models.datasets._id_table import IdTable
+from tfrec_models.datasets._packed import Packed, splits_of
+
+_HEX_DIGITS = 8
+_SAMPLE = 1024
+
+
+class Encoder:
+    """Turns blocks of a source into `Packed` rows.
+
+    Args:
+        schema: `Schema`, with what it has to learn.
+        types: dict from column to its Arrow type, where the source knows; tells which columns
+            that are not declared as lists or single are lists.
+        labels: bool, whether to read labels.
+    """
+
+    def __init__(self, schema, types, labels=True):
+        self._label = schema.label if labels else None
+        self._dense = [(column, _transform(schema, column)) for column in schema.dense]
+        columns = {column.name: column for column in resolved(schema, types)}
+        self._sparse = [columns[name] for name in schema.sparse_feature_names]
+        self._to_ids = {
+            column.name: _to_ids(schema, schema.sparse_column(column.like or column.name))
+            for column in self._sparse
+            if not column.cross
+        }
+        self._num_ids = {column.name: schema.num_ids(column.name) for column in self._sparse}
+        self._is_weighted = schema.is_weighted
+        self.is_ragged = self._is_weighted or any(
+            column.is_list or column.missing == "drop" for column in self._sparse
+        )
+
+    def __call__(self, block):
+        num_rows = block.batch.num_rows
+        dense = np.empty((num_rows, len(self._dense)), np.float32)
+        for i, (column, transform) in enumerate(self._dense):
+            dense[:, i] = transform(block, column, numbers_of(block, column.name, column.fill))
+        labels = None
+        if self._label is not None:
+            labels = numbers_of(block, self._label).astype(np.float32, copy=False)
+        features = [self._ids(block, column) for column in self._sparse]
+        if self.is_ragged:
+            ids, splits, weights = _interleaved(features, num_rows, self._is_weighted)
+        else:
+            ids, splits, weights = np.empty((num_rows, len(features)), np.int64), None, None
+            for i, (values, _, _) in enumerate(features):
+                ids[:, i] = values
+        return Packed(dense, ids, labels, splits, weights, len(features))
+
+    def _ids(self, block, column):
+        """Flat ids, lengths or None, weights or None."""
+        if column.cross:
+            return self._cross(block, column), None, None
+        bags = bags_of(block, column)
+        values = bags.values
+        if bags.is_null is not None:
+            values = values.drop_null()
+        ids = self._to_ids[column.name](block, column, values)
+        if bags.is_null is not None:
+            if column.missing >= self._num_ids[column.name]:
+                raise block.error(
+                    column.name,
+                    f"missing must be below the {self._num_ids[column.name]} ids of its table, "
+                    f"received {column.missing}.",
+                )
+            every = np.full(len(bags.values), column.missing, np.int64)
+            every[~bags.is_null] = ids
+            ids = every
+        return ids, bags.lengths, bags.weights
+
+    def _cross(self, block, column):
+        parts = [block.column(name) for name in column.cross]
+        num_ids = np.uint64(self._num_ids[column.name])
+        missing = None
+        for name, array in zip(column.cross, parts, strict=True):
+            if is_list(array.type):
+                raise block.error(name, f"must hold one value in each row, received {array.type}.")
+            if array.null_count:
+                null = array.is_null().to_numpy(zero_copy_only=False)
+                missing = null if missing is None else missing | null
+        if missing is None:
+            prints = [
+                fingerprints_of(block, n, p) for n, p in zip(column.cross, parts, strict=True)
+            ]
+            return (_fingerprint.of_pairs(*prints) % num_ids).astype(np.int64)
+        if not isinstance(column.missing, int):
+            row = int(np.argmax(missing))
+            raise block.error(
+                column.name, "crosses a null; declare missing=<id>, or repair the row.", row
+            )
+        kept = [part.filter(pa.array(~missing)) for part in parts]
+        prints = [fingerprints_of(block, n, p) for n, p in zip(column.cross, kept, strict=True)]
+        ids = np.full(len(missing), column.missing, np.int64)
+        ids[~missing] = _fingerprint.of_pairs(*prints) % num_ids
+        return ids
+
+
+def resolved(schema, types):
+    """The sparse columns, with `is_list` as declared or else as the source's types tell."""
+    return [
+        dataclasses.replace(column, is_list=column.name in types and is_list(types[column.name]))
+        if column.is_list is None
+        else column
+        for column in schema.sparse
+    ]
+
+
+def fingerprints_of(block, name, values):
+    """Fingerprints (n,) uint64 of an Arrow array of strings or integers without nulls."""
+    kind = values.type
+    if pa.types.is_null(kind):
+        return np.zeros(0, np.uint64)
+    return _fingerprint.of_strings(as_text(block, name, values))
+
+
+def as_text(block, name, values):
+    """An Arrow array of strings or integers as strings or bytes: integers as their digits."""
+    kind = values.type
+    if pa.types.is_integer(kind):
+        return values.cast(pa.string())
+    if pa.types.is_boolean(kind):
+        return values.cast(pa.int8()).cast(pa.string())
+    if is_text(kind):
+        plain = not (pa.types.is_string_view(kind) or pa.types.is_fixed_size_binary(kind))
+        return values if plain else values.cast(pa.large_binary())
+    hint = ""
+    if pa.types.is_floating(kind):
+        hint = "; tables of pandas hold integers with gaps as floats, unless of dtype 'Int64'"
+    raise block.error(name, f"must hold strings or integers, received {kind}{hint}.")
+
+
+def integers_of(block, name, values):
+    """An Arrow array of integers without nulls as (n,) int64."""
+    if pa.types.is_null(values.type):
+        return np.zeros(0, np.int64)
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int8())
+    if not pa.types.is_integer(values.type):
+        raise block.error(name, f"must hold integers, received {values.type}.")
+    numbers = values.to_numpy(zero_copy_only=False)
+    if numbers.dtype == np.uint64 and len(numbers) and numbers.max() > np.uint64(2**63 - 1):
+        raise block.error(name, f"must hold integers below 2**63, received {numbers.max()}.")
+    return numbers.astype(np.int64, copy=False)
+
+
+def _interleaved(features, num_rows, is_weighted):
+    """Columns of bags as one array, row by row."""
+    lengths = np.ones((num_rows, len(features)), np.int64)
+    for i, (_, of_feature, _) in enumerate(features):
+        if of_feature is not None:
+            lengths[:, i] = of_feature
+    splits = splits_of(lengths.reshape(-1))
+    begins = splits[:-1].reshape(num_rows, len(features))
+    ids = np.empty(splits[-1], np.int64)
+    weights = np.ones(splits[-1], np.float32) if is_weighted else None
+    for i, (values, of_feature, of_ids) in enumerate(features):
+        places = begins[:, i]
+        if of_feature is not None:
+            first = splits_of(of_feature)[:-1]
+            places = np.repeat(places - first, of_feature)
+            places += np.arange(len(values))
+        ids[places] = values
+        if of_ids is not None:
+            weights[places] = of_ids
+    return ids, splits, weights
+
+
+def _to_ids(schema, column):
+    """A function from (block, column, Arrow array) to ids (n,) int64."""
+    num_ids = schema.num_ids(column.name)
+    modulus = np.uint64(num_ids)
+    if column.ids == "hash":
+        return lambda block, to, values: (fingerprints_of(block, to.name, values) % modulus).astype(
+            np.int64
+        )
+    if column.ids == "hex":
+        return lambda block, to, values: _hex(block, to.name, values) % num_ids
+    if column.ids == "integer":
+        return lambda block, to, values: _within(block, to.name, values, num_ids)
+    vocabulary = schema.learned["vocabularies"].get(column.name)
+    if vocabulary is None:
+        raise ValueError(
+            f"The vocabulary of sparse feature {column.name!r} is learned from the data, and is "
+            "not yet; call schema.fit(source) first."
+        )
+    table = IdTable(fingerprints_of_vocabulary(vocabulary))
+    return _by_distinct(lambda block, to, values: table(fingerprints_of(block, to.name, values)))
+
+
+def _by_distinct(function):
+    """The same function, computed once for each distinct value where values repeat a lot.
+
+    Arrow finds the distinct values of a column faster than they are hashed; where most values
+    are distinct, that would be for nothing, so a sample tells.
+    """
+
+    def of_values(block, column, values):
+        sample = values.slice(0, _SAMPLE)
+        if len(values) < 4 * _SAMPLE or pc.count_distinct(sample).as_py() > _SAMPLE // 2:
+            return function(block, column, values)
+        encoded = values.dictionary_encode()
+        return function(block, column, encoded.dictionary)[encoded.indices.to_numpy()]
+
+    return of_values
+
+
+def fingerprints_of_vocabulary(vocabulary):
+    """Fingerprints (n,) uint64 of a list of str."""
+    return _fingerprint.of_strings(pa.array(vocabulary, pa.large_string()))
+
+
+def _within(block, name, values, num_ids):
+    ids = integers_of(block, name, values)
+    wrong = (ids < 0) | (ids >= num_ids)
+    if wrong.any():
+        raise block.error(
+            name,
+            f"must hold ids from 0 to {num_ids - 1}, received {ids[np.argmax(wrong)]}; give a "
+            "larger num_ids, or ids='hash' or 'vocabulary'.",
+        )
+    return ids
+
+
+def _hex(block, name, values):
+    """Hexadecimal texts as their numbers; integers stay what they are."""
+    if not is_text(values.type):
+        return integers_of(block, name, values)
+    numbers, is_hex = _fingerprint.hex_of_strings(values)
+    if not is_hex.all():
+        text = values[int(np.argmin(is_hex))].as_py()
+        raise block.error(
+            name,
+            f"must hold hexadecimal ids of 1 to {_HEX_DIGITS} digits, received {text!r}.",
+        )
+    return numbers
+
+
+def _transform(schema, column):
+    """A function from (block, column, numbers) to (n,) numbers."""
+    statistics = schema.learned["statistics"].get(column.name)
+    if column.is_learned and statistics is None:
+        raise ValueError(
+            f"The {column.transform!r} of dense column {column.name!r} is learned from the data, "
+            "and is not yet; call schema.fit(source) first."
+        )
+    if column.transform == "log1p":
+        return lambda block, of, x: np.log1p(np.maximum(x, 0))
+    if column.transform == "log":
+        return _log
+    if column.transform == "clip":
+        return lambda block, of, x: np.clip(x, of.low, of.high)
+    if column.transform == "standardize":
+        mean = statistics["mean"]
+        variance = statistics["sum_of_squares"] / max(statistics["count"], 1)
+        scale = variance**-0.5 if variance > 0 else 0.0
+        return lambda block, of, x: (x.astype(np.float64) - mean) * scale
+    if column.transform == "quantile":
+        inner = np.array(statistics["quantiles"])
+        return lambda block, of, x: np.searchsorted(inner, x, side="right") / of.num_buckets
+    return lambda block, of, x: x
+
+
+def _log(block, column, x):
+    shifted = x + x.dtype.type(column.offset)
+    if len(x) and shifted.min() <= 0:
+        row = int(np.argmin(shifted))
+        raise block.error(
+            column.name,
+            f"holds {x[row]}, whose log(x + {column.offset}) is not defined; give a larger offset, "
+            "or transform='log1p'.",
+            row,
+        )
+    return np.log(shifted)

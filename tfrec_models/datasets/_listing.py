@@ -1,0 +1,149 @@
+"""The files that paths, globs, directories and URIs name."""
+
+import dataclasses
+import fnmatch
+import os
+import re
+import urllib.parse
+
+import pyarrow as pa
+import pyarrow.fs
+
+_GLOB = re.compile(r"[*?\[]")
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFile:
+    """A file of a log.
+
+    Args:
+        filesystem: `pyarrow.fs.FileSystem`.
+        path: str, within the filesystem.
+        size: int, bytes when it was listed.
+        mtime: int, nanoseconds, or None where the filesystem keeps none.
+        partition: tuple of (column, str or None), from directories named `column=value`.
+    """
+
+    filesystem: pyarrow.fs.FileSystem
+    path: str
+    size: int
+    mtime: int | None
+    partition: tuple = ()
+
+    def check_unchanged(self):
+        """Raises ValueError where the file is another than it was when it was listed."""
+        info = self.filesystem.get_file_info(self.path)
+        if (info.type, info.size, info.mtime_ns) != (
+            pyarrow.fs.FileType.File,
+            self.size,
+            self.mtime,
+        ):
+            raise ValueError(
+                f"{self.path} changed while it was read: {self.size} bytes when it was listed, "
+                f"{info.size} now. Read files that are complete."
+            )
+
+
+def list_files(sources, filesystem=None):
+    """The files of a str, path or list of them, each glob and directory in sorted order.
+
+    Raises:
+        FileNotFoundError: on a path or glob that names nothing.
+        ValueError: on no paths.
+    """
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    sources = [os.fspath(source) for source in sources]
+    if not sources:
+        raise ValueError("There is no file to read; give at least one.")
+    return [file for source in sources for file in _files_of(source, filesystem)]
+
+
+def _files_of(source, filesystem):
+    path = source
+    if filesystem is None:
+        if "://" in source:
+            filesystem, path = pyarrow.fs.FileSystem.from_uri(source)
+        else:
+            filesystem, path = pyarrow.fs.LocalFileSystem(), os.path.abspath(source)
+    info = filesystem.get_file_info(path)
+    if info.type == pyarrow.fs.FileType.File:
+        return [_file(filesystem, info, "")]
+    if info.type == pyarrow.fs.FileType.Directory:
+        found = _below(filesystem, path)
+    elif _GLOB.search(path):
+        # The longest beginning without a wildcard is the folder to look through.
+        parts = path.split("/")
+        fixed = next(i for i, part in enumerate(parts) if _GLOB.search(part))
+        pattern = re.compile(_regular(path))
+        root = "/".join(parts[:fixed])
+        found = [info for info in _below(filesystem, root) if pattern.fullmatch(info.path)]
+        path = root
+    else:
+        found = []
+    if not found:
+        raise FileNotFoundError(f"No such file, folder or glob: {source!r}. Check the path.")
+    return [_file(filesystem, info, path) for info in sorted(found, key=lambda info: info.path)]
+
+
+def _below(filesystem, folder):
+    """Files below a folder, without those that are hidden or bookkeeping (`_SUCCESS`, `.crc`)."""
+    selector = pyarrow.fs.FileSelector(folder, recursive=True, allow_not_found=True)
+    infos = filesystem.get_file_info(selector)
+    return [
+        info
+        for info in infos
+        if info.type == pyarrow.fs.FileType.File
+        and not any(
+            part.startswith(("_", ".")) and "=" not in part
+            for part in info.path.removeprefix(folder).split("/")
+        )
+    ]
+
+
+def _regular(glob):
+    """A regular expression of a glob whose `*` stays within a folder and whose `**` does not."""
+    parts = [
+        r"(?:[^/]+/)*" if part == "**" else _within_folder(part) + "/" for part in glob.split("/")
+    ]
+    return "".join(parts).removesuffix("/")
+
+
+def _within_folder(part):
+    expression = fnmatch.translate(part).replace(".*", "[^/]*")
+    return re.sub(r"\\[zZ]$", "", expression)
+
+
+def _file(filesystem, info, root):
+    folders = info.path.removeprefix(root).split("/")[:-1]
+    partition = tuple(
+        (name, None if value == _NULL_PARTITION else urllib.parse.unquote(value))
+        for name, equals, value in (folder.partition("=") for folder in folders)
+        if equals
+    )
+    return DataFile(filesystem, info.path, info.size, info.mtime_ns, partition)
+
+
+def partition_types(files):
+    """The columns that directories give: int64 where all values are integers, else strings."""
+    values = {}
+    for file in files:
+        for name, value in file.partition:
+            values.setdefault(name, []).append(value)
+    return {
+        name: pa.int64()
+        if all(value is None or re.fullmatch(r"-?(0|[1-9]\d{0,17})", value) for value in of_name)
+        else pa.string()
+        for name, of_name in values.items()
+    }
+
+
+def with_partition(batch, file, types, columns):
+    """A record batch with the columns of its file's directories added."""
+    for name, value in file.partition:
+        if name in columns and name not in batch.schema.names:
+            value = int(value) if value is not None and types[name] == pa.int64() else value
+            array = pa.repeat(pa.scalar(value, types[name]), batch.num_rows)
+            batch = batch.append_column(name, array)
+    return batch

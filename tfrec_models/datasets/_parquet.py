@@ -1,0 +1,117 @@
+"""Parquet files as blocks of rows."""
+
+import dataclasses
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfrec_models.datasets import _listing
+from tfrec_models.datasets._columns import Block
+from tfrec_models.datasets._names import check_columns
+
+_BLOCK_ROWS = 32768
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """What is read in one go: a row group, a file, or a piece of a table.
+
+    Args:
+        number: int, its place in the source's own order.
+        num_rows: int, or None where only reading tells.
+    """
+
+    number: int
+    num_rows: int | None
+
+
+class ParquetSource:
+    """Parquet files, row group by row group.
+
+    Args:
+        files: list of `DataFile`.
+        columns: list of str, those to read.
+
+    Raises:
+        ValueError: on a file that is cut off or damaged, or lacks a column; names it.
+    """
+
+    def __init__(self, files, columns):
+        self._files = files
+        self._columns = columns
+        self._partition_types = _listing.partition_types(files)
+        self._metadata = []
+        self._row_groups = []
+        self.types = {}
+        for number, file in enumerate(files):
+            with named(file), file.filesystem.open_input_file(file.path) as opened:
+                metadata = pq.read_metadata(opened)
+            self._metadata.append(metadata)
+            self._check_types(file, metadata)
+            first_row = 0
+            for group in range(metadata.num_row_groups):
+                num_rows = metadata.row_group(group).num_rows
+                self._row_groups.append((number, group, first_row, num_rows))
+                first_row += num_rows
+
+    def units(self):
+        """The row groups, file by file."""
+        return [Unit(i, rows) for i, (_, _, _, rows) in enumerate(self._row_groups)]
+
+    def blocks(self, unit):
+        """Yields the blocks of a row group."""
+        number, group, first_row, num_rows = self._row_groups[unit.number]
+        file, metadata = self._files[number], self._metadata[number]
+        in_file = set(metadata.schema.to_arrow_schema().names)
+        columns = [name for name in self._columns if name in in_file]
+        where = f"row group {group}"
+        seen = 0
+        with named(file, where), file.filesystem.open_input_file(file.path) as opened:
+            file.check_unchanged()
+            batches = pq.ParquetFile(opened, metadata=metadata).iter_batches(
+                _BLOCK_ROWS, [group], columns, use_threads=False
+            )
+            for batch in batches:
+                batch = _listing.with_partition(batch, file, self._partition_types, self._columns)
+                yield Block(batch, file.path, first_row + seen)
+                seen += batch.num_rows
+        if seen != num_rows:
+            raise ValueError(
+                f"{file.path}, {where}: has {seen} rows, its footer says {num_rows}. Write the "
+                "file again."
+            )
+
+    def _check_types(self, file, metadata):
+        with named(file):
+            schema = metadata.schema.to_arrow_schema()
+        types = {field.name: field.type for field in schema}
+        for name, _ in file.partition:
+            types.setdefault(name, self._partition_types[name])
+        check_columns(file.path, self._columns, types)
+        for name in self._columns:
+            first = self.types.setdefault(name, types[name])
+            if pa.types.is_nested(first) != pa.types.is_nested(types[name]):
+                raise ValueError(
+                    f"{file.path}: column {name!r} holds {types[name]}, and {first} in "
+                    f"{self._files[0].path}; read files of one layout together."
+                )
+
+
+class named:
+    """Names the file in what Arrow says about it."""
+
+    def __init__(self, file, where=""):
+        self._name = file.path + (f", {where}" if where else "")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, pa.ArrowException | OSError) and not isinstance(
+            error, FileNotFoundError
+        ):
+            raise ValueError(
+                f"{self._name} is cut off, damaged or not Parquet: {error}. Write or fetch the "
+                "file again."
+            ) from error
+        return False
