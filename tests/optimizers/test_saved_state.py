@@ -196,14 +196,9 @@ def test_state_of_another_optimizer_is_skipped_with_a_warning(tmp_path):
     model.optimizer.build(model.trainable_variables)
     before = [v.numpy() for v in model.optimizer.variables]
     message = (
-<<<<<<< HEAD
         r"Skipping the saved state of optimizer 'rows', all of it: "
         r"'.*embedding_table_0_accumulator' has shape \(31,\), in the file \(31, 4\)\. "
         r".*same class and settings"
-=======
-        r"Skipping the saved state of optimizer 'rows', all of it: '.*table_0_accumulator'"
-        r" has shape \(31,\), in the file \(31, 4\)\. .*same class and settings"
->>>>>>> h-optim
     )
     with pytest.warns(UserWarning, match=message):
         model.load_weights(tmp_path / "a.weights.h5")

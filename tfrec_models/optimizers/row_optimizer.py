@@ -160,13 +160,8 @@ class RowOptimizer(OptimizerHooks):
                 else g
                 for g, v in zip(grads, variables, strict=True)
             ]
-<<<<<<< HEAD
-        checks = finite_checks(self, grads, variables) if self.check_finite else []
-        with tf.control_dependencies(checks), reductions_without_gradient():
-=======
         checks = _checks.finite_checks(self, grads, variables) if self.check_finite else []
-        with tf.control_dependencies(checks):
->>>>>>> h-optim
+        with tf.control_dependencies(checks), reductions_without_gradient():
             super().apply(grads, variables)
 
     def apply_one_by_one(self, grads, variables, learning_rate):
