@@ -6,7 +6,7 @@ def differences_of(schema, model):
     ours = {table: (schema.num_ids(table), features) for table, features in schema.tables().items()}
     theirs = {
         config.name: (config.num_embeddings, list(config.feature_names))
-        for config in model.embedding_bag_collection.embedding_bag_configs
+        for config in model.embedding_bag_collection.embedding_bag_configs()
     }
     differences = [
         f"table {table!r}: the schema has {_shown(ours.get(table))}, the model "

@@ -206,7 +206,7 @@ class RowOptimizer(OptimizerHooks):
         if self.use_ema or self.l2 or self.has_weight_decay(variable) or not serves(variable):
             return None
         # A subclass may have changed the formula without knowing of a second one.
-        if type(self).rule is not self._native_formula:
+        if type(self).rule is not type(self)._native_formula:
             return None
         return self.native_rule(learning_rate)
 
