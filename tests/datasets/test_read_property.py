@@ -11,7 +11,7 @@ from tests.datasets import log_files
 from tfrec_models.datasets import Dense, Schema, Sparse, read
 
 SETTINGS = settings(
-    max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 INTEGERS = st.one_of(
     st.integers(-(2**63), 2**63 - 1), st.sampled_from([0, -1, 2**24 + 1, 2**53 + 1, 2**63 - 1])
