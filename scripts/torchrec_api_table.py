@@ -129,6 +129,8 @@ REASONS = {
     "argument virtual_table_eviction_policy": _VIRTUAL,
     "argument enable_embedding_update": "for the streaming updates of inference servers",
     "argument stash_weights": "for GPU memory",
+    "argument stride_per_key": "every feature has the same number of examples",
+    "argument inverse_indices": "every feature has the same number of examples",
 }  # fmt: skip
 
 _NOT_YET = "not yet"

@@ -137,9 +137,10 @@ def test_threads_end_with_the_iterator(tmp_path):
     before = set(threading.enumerate())
     batches = Batches(source, encoder, 4, False, 0, 100, (0, 1), 2).of_epoch(0)
     next(batches)
-    assert set(threading.enumerate()) > before
+    started = set(threading.enumerate()) - before
+    assert started
     batches.close()
-    assert set(threading.enumerate()) <= before
+    assert not [thread for thread in started if thread.is_alive()]
 
 
 def test_globs_directories_and_partitions(tmp_path):
@@ -274,7 +275,7 @@ def test_hash_of_100_000_strings_is_tensorflows():
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz", "csv.bz2", "csv.zst", "tfrecord"])
-@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.3337, 0.9123, 0.9999])
 def test_files_that_are_cut_off(tmp_path, ending, share):
     """Named, and never read as a shorter file."""
     rows = [{"y": 0.0, "n": n * 7919 % 10007} for n in range(3000)]
@@ -307,10 +308,10 @@ def test_files_that_are_cut_off(tmp_path, ending, share):
 
 
 def test_a_parquet_file_damaged_inside(tmp_path):
-    """A page that cannot be unpacked: the file and its row group are named."""
+    """A page whose checksum does not hold: the file and its row group are named."""
     path = tmp_path / "log.parquet"
     rng = np.random.default_rng(0)
-    pq.write_table(pa.table({"n": rng.integers(0, 1000, 5000)}), path, compression="zstd")
+    pq.write_table(pa.table({"n": rng.integers(0, 1000, 5000)}), path, write_page_checksum=True)
     data = bytearray(path.read_bytes())
     data[200:400] = bytes(200)
     path.write_bytes(data)

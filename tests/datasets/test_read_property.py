@@ -78,7 +78,9 @@ def check(schema, rows, dataset):
     expected = [
         [np.log1p(max(row["d0"], 0)), 7 if row["d1"] is None else row["d1"]] for row in rows
     ]
-    np.testing.assert_allclose(np.reshape(dense, (-1, 2)), np.reshape(expected, (-1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.reshape(dense, (-1, 2)), np.reshape(expected, (-1, 2)), rtol=1e-6, atol=1e-37
+    )
 
 
 @SETTINGS

@@ -9,12 +9,12 @@ from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, PoolingType
 from tfrec_models.layers import EmbeddingCollection, EmbeddingConfig
 
 
-@pytest.mark.parametrize("name", ["\udc80", "a\0b"])
+@pytest.mark.parametrize("name", ["\udc80", "a\ud800b"])
 def test_names_are_valid_unicode(name):
     """What no graph can hold is refused when the table is described."""
-    with pytest.raises(ValueError, match="must be valid Unicode without NUL, received"):
+    with pytest.raises(ValueError, match="must be valid Unicode, received"):
         EmbeddingBagConfig(4, 2, "t", feature_names=[name])
-    with pytest.raises(ValueError, match="must be valid Unicode without NUL, received"):
+    with pytest.raises(ValueError, match="must be valid Unicode, received"):
         EmbeddingBagConfig(4, 2, name)
 
 

@@ -15,6 +15,7 @@ from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.planted_model import PlantedModel
 from tfrec_models.datasets.random import RandomRecDataset
 from tfrec_models.datasets.read import read
+from tfrec_models.datasets.ready_schemas import criteo_schema
 from tfrec_models.datasets.schema import Schema
 from tfrec_models.datasets.sparse import Sparse
 
@@ -33,6 +34,7 @@ __all__ = [
     "Schema",
     "Sparse",
     "criteo_dense_min",
+    "criteo_schema",
     "criteo_tsv",
     "read",
     "sparse_to_contiguous",

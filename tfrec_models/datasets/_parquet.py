@@ -68,9 +68,9 @@ class ParquetSource:
         seen = 0
         with named(file, where), file.filesystem.open_input_file(file.path) as opened:
             file.check_unchanged()
-            batches = pq.ParquetFile(opened, metadata=metadata).iter_batches(
-                _BLOCK_ROWS, [group], columns, use_threads=False
-            )
+            batches = pq.ParquetFile(
+                opened, metadata=metadata, page_checksum_verification=True
+            ).iter_batches(_BLOCK_ROWS, [group], columns, use_threads=False)
             for batch in batches:
                 batch = _listing.with_partition(batch, file, self._partition_types, self._columns)
                 yield Block(batch, file.path, first_row + seen)

@@ -16,6 +16,8 @@ from tfrec_models.datasets._parquet import Unit
 _BLOCK_ROWS = 8192
 _KINDS = {"int64_list": tf.int64, "float_list": tf.float32, "bytes_list": tf.string}
 _CHUNK = 1 << 20
+# A record has its length and a checksum of it before it, and a checksum after it.
+_FRAME = 16
 
 
 class TFRecordSource:
@@ -50,15 +52,20 @@ class TFRecordSource:
         path = _path_for_tensorflow(file)
         first_row = 0
         with _named(file):
-            compression = _compression(path)
+            compression, size = _compression(path)
+            seen = 0
             records = tf.data.TFRecordDataset(path, compression).batch(_BLOCK_ROWS)
             kinds = {}
             for serialized in records:
+                seen += int(tf.reduce_sum(_FRAME + tf.strings.length(serialized)))
                 self._find_kinds(file, serialized, kinds)
                 batch = self._parse(kinds, serialized)
                 batch = _listing.with_partition(batch, file, self._partition_types, self._columns)
                 yield Block(batch, file.path, first_row)
                 first_row += batch.num_rows
+            # TensorFlow takes a file that ends within a record's header for one that is complete.
+            if seen != size:
+                raise EOFError(f"its last record is not whole, at byte {seen} of {size}")
         file.check_unchanged()
 
     def _find_kinds(self, file, serialized, kinds):
@@ -118,15 +125,17 @@ def _path_for_tensorflow(file):
 
 
 def _compression(path):
+    """How a file is compressed, and its bytes when unpacked."""
     with tf.io.gfile.GFile(path, "rb") as raw:
         if raw.read(2) != b"\x1f\x8b":
-            return ""
+            return "", raw.size()
         raw.seek(0)
+        size = 0
         # TensorFlow takes a gzip file that is cut off for a shorter one: see to its end first.
         with gzip.open(raw) as file:
-            while file.read(_CHUNK):
-                pass
-    return "GZIP"
+            while chunk := file.read(_CHUNK):
+                size += len(chunk)
+    return "GZIP", size
 
 
 @contextlib.contextmanager

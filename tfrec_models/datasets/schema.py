@@ -8,6 +8,7 @@ import yaml
 
 from tfrec_models.datasets._files import written_whole
 from tfrec_models.datasets._names import nearest
+from tfrec_models.datasets._schema_differences import differences_of
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.sparse import Sparse
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
@@ -97,12 +98,7 @@ class Schema:
                     raise ValueError(
                         f"column {name!r} is not in column_names{nearest(name, self.column_names)}"
                     )
-        self.learned = {
-            "vocabularies": {},
-            "statistics": {},
-            "num_ids": {},
-            **self.learned,
-        }
+        self.learned = {"vocabularies": {}, "statistics": {}, "num_ids": {}} | self.learned
 
     def _check_references(self, column):
         by_name = {other.name: other for other in self.sparse}
@@ -141,7 +137,7 @@ class Schema:
     @property
     def sparse_feature_names(self) -> list[str]:
         """The sparse features, table by table: the order of packed inputs."""
-        return [name for names in self._tables().values() for name in names]
+        return [name for names in self.tables().values() for name in names]
 
     @property
     def is_weighted(self) -> bool:
@@ -188,7 +184,7 @@ class Schema:
                     feature_names=features,
                     **kwargs,
                 )
-                for table, features in self._tables().items()
+                for table, features in self.tables().items()
             ],
             is_weighted=self.is_weighted,
         )
@@ -199,26 +195,7 @@ class Schema:
         Args:
             model: a model with an `embedding_bag_collection`, such as `DLRM`.
         """
-        ours = {
-            table: (self.num_ids(table), features) for table, features in self._tables().items()
-        }
-        theirs = {
-            config.name: (config.num_embeddings, list(config.feature_names))
-            for config in model.embedding_bag_collection.embedding_bag_configs
-        }
-        differences = [
-            f"table {table!r}: the schema has {_shown(ours.get(table))}, the model "
-            f"{_shown(theirs.get(table))}"
-            for table in dict.fromkeys([*ours, *theirs])
-            if ours.get(table) != theirs.get(table)
-        ]
-        num_dense = getattr(model, "dense_in_features", self.num_dense)
-        if num_dense != self.num_dense:
-            differences.append(
-                f"dense features: the schema has {self.num_dense}, the model {num_dense}"
-            )
-        if not differences and list(ours) != list(theirs):
-            differences.append(f"tables: the schema has {list(ours)}, the model {list(theirs)}")
+        differences = differences_of(self, model)
         if differences:
             raise ValueError(
                 "The model was made for another schema. " + "; ".join(differences) + ". Load the "
@@ -297,7 +274,7 @@ class Schema:
             config = json.load(file) if is_json else yaml.load(file, Loader=yaml.CSafeLoader)
         return cls.from_dict(config)
 
-    def _tables(self):
+    def tables(self) -> dict[str, list[str]]:
         """The features of each table, tables in the order of their first features."""
         tables = {column.name: [] for column in self.sparse if not column.like}
         for column in self.sparse:
@@ -310,10 +287,6 @@ def _check_fields(kind, config):
     for name in config:
         if name not in names:
             raise ValueError(f"{kind.__name__} has no field {name!r}{nearest(name, names)}")
-
-
-def _shown(table):
-    return "none" if table is None else f"{table[0]} ids for {table[1]}"
 
 
 def _is_json(path):

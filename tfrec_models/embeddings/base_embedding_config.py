@@ -43,10 +43,9 @@ class BaseEmbeddingConfig:
             )
         features = tuple(self.feature_names) or (self.name,)
         for name in (self.name, *features):
-            if "\0" in name or name.encode(errors="replace").decode() != name:
+            if name.encode(errors="replace").decode() != name:
                 raise ValueError(
-                    f"Names of tables and features must be valid Unicode without NUL, received "
-                    f"{name!r}."
+                    f"Names of tables and features must be valid Unicode, received {name!r}."
                 )
         if len(set(features)) < len(features):
             raise ValueError(

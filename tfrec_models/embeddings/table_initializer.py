@@ -177,7 +177,10 @@ def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, bro
     drawn_dtype = tf.float64 if dtype == "float64" else tf.float32
     scale, shift = (tf.cast(values, drawn_dtype)[:, tf.newaxis] for values in (scale, shift))
     size = max(BLOCK_SIZE // shape[1], 1)
-    filled = tf.zeros(shape, dtype)
+    # Not `tf.zeros`: TensorFlow folds it into a constant of the graph, which writing in place would
+    # change for the tables that the graph fills next.
+    filled = tf.raw_ops.Empty(shape=tf.constant(shape), dtype=dtype, init=True)
+    filled = tf.ensure_shape(filled, shape)
     for stream in streams:
         first, end, seed = tf.unstack(stream)
         begin = tf.maximum(first, first_row)

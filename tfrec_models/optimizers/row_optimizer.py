@@ -20,17 +20,7 @@ from tfrec_models._rows.sharding import (
 from tfrec_models._rows.variables import made_once, tf_variable
 from tfrec_models.native.lookup import serves
 from tfrec_models.native.update import update_rows
-from tfrec_models.optimizers._checks import (
-    check_constraints,
-    check_count,
-    check_gradients,
-    check_keywords,
-    check_not_negative,
-    check_state,
-    check_variables,
-    finite_checks,
-    warn_of_regularizers,
-)
+from tfrec_models.optimizers import _checks
 from tfrec_models.optimizers._moving_average import replace_by_average, update_average
 from tfrec_models.optimizers._state import load_state, save_state, slot_stacks
 
@@ -61,8 +51,8 @@ class RowOptimizer(OptimizerHooks):
             cls._native_formula = cls.rule
 
     def __init__(self, *, check_finite, l2=0.0, **keywords):
-        check_keywords(type(self), keywords)
-        check_not_negative("l2", l2)
+        _checks.check_keywords(type(self), keywords)
+        _checks.check_not_negative("l2", l2)
         super().__init__(**keywords)
         self.check_finite = check_finite
         self.l2 = l2
@@ -101,8 +91,8 @@ class RowOptimizer(OptimizerHooks):
         if self.built:
             return
         variables = list(variables)
-        check_variables(self, variables)
-        warn_of_regularizers(variables)
+        _checks.check_variables(self, variables)
+        _checks.warn_of_regularizers(variables)
         self.index_variables(variables)
         initializers = self.slot_initializers()
         self._slots = [
@@ -158,10 +148,10 @@ class RowOptimizer(OptimizerHooks):
         if trainable_variables is None:
             trainable_variables = built_variables(self)
         variables = list(trainable_variables)
-        check_count(self, grads, variables)
+        _checks.check_count(self, grads, variables)
         self.build(variables)
-        check_gradients(self, grads, variables)
-        check_constraints(self, grads, variables)
+        _checks.check_gradients(self, grads, variables)
+        _checks.check_constraints(self, grads, variables)
         if self.clipnorm or self.clipvalue or self.global_clipnorm or self.loss_scale_factor:
             # Clipping needs the sums over repeated rows; unscaling needs MergedRows's division.
             grads = [
@@ -170,7 +160,7 @@ class RowOptimizer(OptimizerHooks):
                 else g
                 for g, v in zip(grads, variables, strict=True)
             ]
-        checks = finite_checks(self, grads, variables) if self.check_finite else []
+        checks = _checks.finite_checks(self, grads, variables) if self.check_finite else []
         with tf.control_dependencies(checks), reductions_without_gradient():
             super().apply(grads, variables)
 
@@ -216,7 +206,7 @@ class RowOptimizer(OptimizerHooks):
         if self.use_ema or self.l2 or self.has_weight_decay(variable) or not serves(variable):
             return None
         # A subclass may have changed the formula without knowing of a second one.
-        if type(self).rule is not self._native_formula:
+        if type(self).rule is not type(self)._native_formula:
             return None
         return self.native_rule(learning_rate)
 
@@ -289,7 +279,7 @@ class RowOptimizer(OptimizerHooks):
             )
 
     def set_weights(self, weights):
-        check_state(self, self.variables, weights)
+        _checks.check_state(self, self.variables, weights)
         super().set_weights(weights)
 
     def save_own_variables(self, store):

@@ -1,0 +1,47 @@
+"""Schemas of public logs."""
+
+from tfrec_models.datasets._criteo_lines import (
+    DEFAULT_CAT_NAMES,
+    DEFAULT_COLUMN_NAMES,
+    DEFAULT_INT_NAMES,
+    DEFAULT_LABEL_NAME,
+)
+from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN
+from tfrec_models.datasets.dense import Dense
+from tfrec_models.datasets.schema import Schema
+from tfrec_models.datasets.sparse import Sparse
+
+
+def criteo_schema(
+    num_ids: int,
+    *,
+    transform: str = "log",
+    dense_min: int = DEFAULT_DENSE_MIN,
+    labels: bool = True,
+) -> Schema:
+    """The schema of Criteo's click logs: Kaggle's `train.txt` and `test.txt`, the terabyte's days.
+
+    With "log", numbers and ids are those of TorchRec and `criteo_tsv`: log(x + 2 - dense_min).
+    With "log1p" they are log(max(x, 0) + 1), as in facebookresearch/dlrm and NVTabular. What is
+    missing is 0.
+
+    Args:
+        num_ids: int, rows of each table.
+        transform: str, "log" or "log1p".
+        dense_min: int, the smallest integer of the files, for "log".
+        labels: bool, whether the lines begin with a label; False for Kaggle's `test.txt`.
+
+    Example:
+
+    >>> from tfrec_models.datasets import criteo_schema
+    >>> schema = criteo_schema(num_ids=100_000)
+    >>> schema.num_dense, len(schema.sparse)
+    (13, 26)
+    """
+    offset = 2.0 - dense_min if transform == "log" else None
+    return Schema(
+        DEFAULT_LABEL_NAME if labels else None,
+        [Dense(name, fill=0, transform=transform, offset=offset) for name in DEFAULT_INT_NAMES],
+        [Sparse(name, ids="hex", num_ids=num_ids, missing=0) for name in DEFAULT_CAT_NAMES],
+        column_names=DEFAULT_COLUMN_NAMES if labels else DEFAULT_COLUMN_NAMES[1:],
+    )
