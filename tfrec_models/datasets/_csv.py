@@ -40,6 +40,7 @@ class CsvSource:
         self._names = schema.column_names
         self._partition_types = _listing.partition_types(files)
         self._types = text_types(schema)
+        self._split = [column.name for column in schema.sparse if column.separator is not None]
         self.types = {}
 
     def units(self):
@@ -77,6 +78,7 @@ class CsvSource:
                 ) as batches,
             ):
                 for batch in batches:
+                    batch = self._with_empty_lists(batch)
                     batch = _listing.with_partition(
                         batch, file, self._partition_types, self._columns
                     )
@@ -85,6 +87,14 @@ class CsvSource:
         except (pa.ArrowException, OSError) as error:
             raise _explained(file, error, has_header=self._names is None) from error
         file.check_unchanged()
+
+    def _with_empty_lists(self, batch):
+        """Empty fields of lists are lists without values, not nulls."""
+        for name in self._split:
+            if name in batch.schema.names:
+                filled = batch.column(name).fill_null("")
+                batch = batch.set_column(batch.schema.names.index(name), name, filled)
+        return batch
 
     def _first_line(self, file):
         try:
