@@ -22,7 +22,7 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
 )
 
-FEW_EXAMPLES = 40
+FEW_EXAMPLES = 25
 
 
 def pytest_addoption(parser):

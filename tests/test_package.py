@@ -77,6 +77,7 @@ PUBLIC_FUNCTIONS = {
     f"{package}.{name}": getattr(module, name)
     for package in ["tfrec_models", *MODULES]
     for module in [importlib.import_module(package)]
+    if hasattr(module, "__path__")
     for name in getattr(module, "__all__", [])
     if inspect.isfunction(getattr(module, name)) and "._" not in package
 }
@@ -85,7 +86,6 @@ WITHOUT_EXAMPLE = {
     "tfrec_models.distribute.fit_on_servers": "a cluster",
     "tfrec_models.distribute.run_server": "a cluster",
     "tfrec_models.interop.torchrec.from_torchrec": "TorchRec",
-    "tfrec_models.native.is_native_available": "an answer that is the same on every machine",
 }
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec_models._compat import keras as compat_keras
 from tfrec_models._compat import tensorflow as compat_tensorflow
 from tfrec_models.optimizers import SGD
+from tfrec_models.testing import TestCase
 
 
 def compiled_model():
@@ -19,15 +20,17 @@ def compiled_model():
     return model
 
 
-class KerasContracts(tf.test.TestCase):
+class KerasContracts(TestCase):
     """Private parts of Keras."""
 
     def test_all_layers_finds_layers_at_every_depth(self):
+        """Layers within layers within a model."""
         inner = keras.Sequential([keras.layers.Dense(1, name="deep")])
         names = [layer.name for layer in compat_keras.all_layers(keras.Sequential([inner]))]
         self.assertIn("deep", names)
 
     def test_models_and_optimizers_know_their_strategy(self):
+        """Whether a model was made in a strategy's scope, and which one its optimizer has."""
         strategy = tf.distribute.MirroredStrategy(["CPU:0"])
         outside = compiled_model()
         with strategy.scope():
@@ -37,6 +40,7 @@ class KerasContracts(tf.test.TestCase):
         self.assertIs(compat_keras.strategy_of_optimizer(inside.optimizer), strategy)
 
     def test_validation_data_is_forgotten(self):
+        """`fit` keeps no iterator over it, and can be called again."""
         model = compiled_model()
         data = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.ones((4, 1))))
         model.fit(data, validation_data=data, verbose=0)
@@ -45,6 +49,7 @@ class KerasContracts(tf.test.TestCase):
         model.fit(data, validation_data=data, verbose=0)
 
     def test_a_tracked_loss_is_logged(self):
+        """As the mean over examples, beside the losses Keras tracked."""
         model = compiled_model()
         compat_keras.build_for_training(model, (tf.ones((4, 2)), tf.ones((4, 1))))
         model.evaluate(tf.ones((4, 2)), tf.ones((4, 1)), verbose=0)
@@ -54,6 +59,7 @@ class KerasContracts(tf.test.TestCase):
         self.assertAllClose(model.get_metrics_result()["loss"], 5.0)
 
     def test_steps_are_counted(self):
+        """With atomic counting and without."""
         optimizer = keras.optimizers.SGD()
         optimizer.build([keras.Variable(1.0)])
         compat_keras.count_step(optimizer)
@@ -62,6 +68,7 @@ class KerasContracts(tf.test.TestCase):
         self.assertEqual(int(optimizer.iterations.numpy()), 2)
 
     def test_variables_of_an_optimizer(self):
+        """Those it was built for, and its own."""
         variable, other = keras.Variable(1.0), keras.Variable(1.0)
         optimizer = keras.optimizers.Adam()
         optimizer.build([variable])
@@ -71,6 +78,7 @@ class KerasContracts(tf.test.TestCase):
         self.assertFalse(compat_keras.knows_variable(optimizer, other))
 
     def test_optimizer_hooks_are_called_by_keras(self):
+        """Clipping first, then the update of each variable."""
         called = []
 
         class Hooked(compat_keras.OptimizerHooks, keras.optimizers.SGD):
@@ -88,6 +96,7 @@ class KerasContracts(tf.test.TestCase):
         self.assertAllClose(variable.numpy(), [0.95])
 
     def test_indexing_makes_no_slots_and_no_averages(self):
+        """The optimizer knows its variables and has none of their size."""
         variable = keras.Variable([1.0], name="table")
         optimizer = SGD(0.1, momentum=0.9, use_ema=True)
         optimizer.index_variables([variable])
@@ -96,14 +105,16 @@ class KerasContracts(tf.test.TestCase):
         self.assertEqual(names, ["iteration", "learning_rate"])
 
     def test_other_versions_warn(self):
+        """The warning names the versions that were tested."""
         with pytest.warns(UserWarning, match=r"tested on Keras 3.12 to 3.15, received 3.99.0"):
             compat_keras.check_version("3.99.0")
 
 
-class TensorFlowContracts(tf.test.TestCase):
+class TensorFlowContracts(TestCase):
     """Private parts of TensorFlow."""
 
     def test_xla_is_noticed(self):
+        """Within a compiled function, and not outside of it."""
         seen = []
 
         def function(x):
@@ -116,6 +127,7 @@ class TensorFlowContracts(tf.test.TestCase):
         self.assertEqual(seen[-1], True)
 
     def test_check_numerics_is_noticed(self):
+        """As long as it is switched on."""
         self.assertFalse(compat_tensorflow.has_op_callbacks())
         tf.debugging.enable_check_numerics()
         try:
@@ -124,9 +136,11 @@ class TensorFlowContracts(tf.test.TestCase):
             tf.debugging.disable_check_numerics()
 
     def test_own_task_is_local(self):
+        """Where no cluster is configured."""
         self.assertEqual(compat_tensorflow.own_task(), ("localhost", 0))
 
     def test_ragged_variants_come_back(self):
+        """A ragged tensor survives the way through a variant."""
         ragged = tf.ragged.constant([[1, 2], [], [3]])
         variant = compat_tensorflow.ragged_to_variant(ragged, batched_input=True)
         back = compat_tensorflow.ragged_from_variant(
@@ -135,6 +149,7 @@ class TensorFlowContracts(tf.test.TestCase):
         self.assertAllEqual(back, ragged)
 
     def test_values_of_lazy_slices_are_computed_once_and_when_asked_for(self):
+        """Reading them twice computes them once."""
         calls = []
 
         class Lazy(compat_tensorflow.LazyIndexedSlices):
@@ -149,6 +164,7 @@ class TensorFlowContracts(tf.test.TestCase):
         self.assertEqual(len(calls), 1)
 
     def test_reductions_add_up_over_replicas(self):
+        """Each replica gets the sum."""
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
         @tf.function

@@ -1,32 +1,13 @@
 """Checkpoint files, and the command that makes `.keras` files of them."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
 
 from tests.support import oracle
+from tests.support.checkpoints import write_safetensors
 from tfrec_models.interop.torchrec import load_torchrec_state_dict, read_checkpoint
 from tfrec_models.interop.torchrec.__main__ import main
-
-DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64", "uint16": "BF16"}
-
-
-def write_safetensors(path, tensors):
-    """The file format by its definition; uint16 stands for the bits of bfloat16."""
-    header, data = {"__metadata__": {"format": "pt"}}, b""
-    for key, value in tensors.items():
-        value = np.asarray(value, order="C")
-        ends = [len(data), len(data) + value.nbytes]
-        header[key] = {
-            "dtype": DTYPES[value.dtype.name],
-            "shape": list(value.shape),
-            "data_offsets": ends,
-        }
-        data += value.tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.interop.test_command import write_safetensors
+from tests.support.checkpoints import write_safetensors
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
 from tfrec_models.interop.torchrec import load_torchrec_state_dict, read_checkpoint
 from tfrec_models.interop.torchrec.__main__ import main

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.interop.test_state_dict import collection, make_any
+from tests.support.checkpoints import collection, make_any
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig
 from tfrec_models.interop.torchrec import (
     load_torchrec_optimizer_state,

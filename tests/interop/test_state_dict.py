@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support import oracle
-from tfrec_models import DLRM, DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, experimental
+from tests.support.checkpoints import collection, make_any
 from tfrec_models.interop.torchrec import (
     load_torchrec_optimizer_state,
     load_torchrec_state_dict,
@@ -23,16 +23,6 @@ MODEL_CASES = [
     "deepfm_nn_basic",
     "dlrm_train_step",
 ]
-
-
-def make_any(name):
-    """The model of a case, DLRMTrain and the transformer too."""
-    case = oracle.index()[name]
-    if name == "dlrm_train_step":
-        return DLRMTrain(DLRM(oracle.collection(case), **case["ctor"]))
-    if name.startswith("dlrm_transformer"):
-        return experimental.DLRM_Transformer(oracle.collection(case), **case["ctor"])
-    return oracle.make_model(case)
 
 
 @pytest.mark.parametrize("name", MODEL_CASES)
@@ -96,13 +86,6 @@ def test_a_layer_without_counterpart():
     """A Keras layer TorchRec does not have."""
     with pytest.raises(TypeError, match="no counterpart of Dropout"):
         torchrec_state_dict(keras.layers.Dropout(0.1))
-
-
-def collection():
-    """Two tables of one stack."""
-    return EmbeddingBagCollection(
-        tables=[EmbeddingBagConfig(5, 4, "t1"), EmbeddingBagConfig(3, 4, "t2")]
-    )
 
 
 @pytest.mark.parametrize(

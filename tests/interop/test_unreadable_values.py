@@ -5,8 +5,8 @@ import types
 import numpy as np
 import pytest
 
-from tests.interop.test_state_dict import collection, make_any
 from tests.support import oracle
+from tests.support.checkpoints import collection, make_any
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, layers
 from tfrec_models.interop.torchrec import (
     load_torchrec_optimizer_state,

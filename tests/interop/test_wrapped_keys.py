@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.interop.test_state_dict import collection, make_any
+from tests.support.checkpoints import collection, make_any
 from tfrec_models import layers
 from tfrec_models.interop.torchrec import load_torchrec_state_dict, torchrec_state_dict
 

@@ -31,7 +31,8 @@ class SwishLayerNorm(keras.layers.Layer):
         >>> import numbers
 
     import keras
-        >>> from tfrec_models.layers import SwishLayerNorm
+        >>> import keras
+    >>> from tfrec_models.layers import SwishLayerNorm
         >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
         TensorShape([20, 100])
     """

@@ -27,7 +27,7 @@ def warn_if_inexact(optimizer):
     Example:
 
     >>> import keras
-    >>> from tfrec_models.optimizers import RowWiseAdagrad
+    >>> from tfrec_models.optimizers import RowWiseAdagrad, warn_if_inexact
     >>> warn_if_inexact(RowWiseAdagrad())
     """
     optimizer = table_optimizer(optimizer)
