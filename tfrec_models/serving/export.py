@@ -10,7 +10,7 @@ from tfrec_models._checks.arguments import check_integer
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.metadata import Metadata
-from tfrec_models.serving.quantization import TABLE_DTYPES, compact_tables
+from tfrec_models.serving.quantization import TABLE_DTYPES, compact_rows, fill_rows
 from tfrec_models.serving.requests import RequestWriter
 from tfrec_models.serving.sample import random_sample
 from tfrec_models.serving.signatures import Signatures
@@ -90,10 +90,12 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
         model.build()
     is_given = sample is not None
     sample = sample if is_given else random_sample(model, padding_value)
-    rows, tables = compact_tables(model, table_dtype)
+    rows = compact_rows(model, table_dtype)
     with execution.using(execution.Execution(portable=True, rows=rows)):
         signatures = Signatures(model, padding_value)
         functions = signatures.trace()
+    # Last, so that tables and dense weights are of the same moment where another thread trains.
+    tables = fill_rows(model, rows)
     metadata = Metadata(
         model=type(model).__name__,
         versions={"tensorflow": tf.__version__, "keras": keras.__version__},

@@ -70,8 +70,8 @@ class HalfRows(DecodedRows):
         return tf.cast(tf.gather(self.values, rows), self.dtype)
 
 
-def compact_tables(model, table_dtype):
-    """Copies the tables of a model into fewer bytes.
+def compact_rows(model, table_dtype):
+    """Makes room for the tables of a model in fewer bytes; `fill_rows` copies them.
 
     Tables that would not shrink, such as those of one column as int8, are left as they are.
 
@@ -80,23 +80,35 @@ def compact_tables(model, table_dtype):
         table_dtype: one of `TABLE_DTYPES`, or None for the tables as they are.
 
     Returns:
-        A dict from `TableStack` to the rows that lookups read in place of its variable, and a list
-        of dict, one for each table, with its dtype and the errors of its rows.
+        A dict from `TableStack` to the rows that lookups read in place of its variable.
+    """
+    rows = {
+        stack: _make_rows(stack, variable, table_dtype)
+        for layer in tables_in(model)
+        for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True)
+    }
+    return {stack: made for stack, made in rows.items() if made is not None}
+
+
+def fill_rows(model, rows):
+    """Copies the tables of a model into `rows`.
+
+    Args:
+        model: a built `RankingModel`.
+        rows: what `compact_rows` returned.
+
+    Returns:
+        A list of dict, one for each table, with its dtype and the errors of its rows.
 
     Raises:
         ValueError: if a table has values that float16 cannot hold.
     """
-    rows_of_stack, described = {}, []
-    for layer in tables_in(model):
-        for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True):
-            rows = _make_rows(stack, variable, table_dtype)
-            if rows is not None:
-                rows_of_stack[stack] = rows
-            described += [
-                {"layer": layer.name, **_describe(table, stack, variable, rows)}
-                for table in stack.tables
-            ]
-    return rows_of_stack, described
+    return [
+        {"layer": layer.name, **_describe(table, stack, variable, rows.get(stack))}
+        for layer in tables_in(model)
+        for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True)
+        for table in stack.tables
+    ]
 
 
 def _make_rows(stack, variable, table_dtype):
