@@ -120,11 +120,11 @@ def test_shuffling_is_repeatable(tmp_path):
     """A seed fixes every epoch; another seed, another order; rows leave their neighbourhood."""
     folder = write(tmp_path, [400, 400], row_group_size=40)
     arguments = {"shuffle": True, "shuffle_buffer": 200}
-    first, again = (read(folder, NUMBERED, 16, seed=1, **arguments) for _ in range(2))
+    first, again = (read(folder, NUMBERED, 100, seed=1, **arguments) for _ in range(2))
     epochs = [numbers(first) for _ in range(3)]
     assert [numbers(again) for _ in range(3)] == epochs
     assert len({tuple(epoch) for epoch in epochs}) == 3
-    assert numbers(read(folder, NUMBERED, 16, seed=2, **arguments)) not in epochs
+    assert numbers(read(folder, NUMBERED, 100, seed=2, **arguments)) not in epochs
     # Row groups of 40 rows: the first 100 rows come from more than three of them.
     assert len({n // 40 for n in epochs[0][:100]}) > 3
 
