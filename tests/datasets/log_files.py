@@ -99,7 +99,7 @@ def _field(value):
 
 
 def write_tfrecord(path, rows, names, compression=""):
-    """One file of `tf.Example`; a null is a feature without a value."""
+    """One file of `tf.Example`; a null or no value is a feature without a kind."""
     with tf.io.TFRecordWriter(str(path), compression) as writer:
         for row in rows:
             features = {name: _feature(row[name]) for name in names}
@@ -109,7 +109,7 @@ def write_tfrecord(path, rows, names, compression=""):
 
 
 def _feature(value):
-    if value is None:
+    if value is None or value == []:
         return tf.train.Feature()
     values = value if isinstance(value, list) else [value]
     if values and isinstance(values[0], str):

@@ -78,9 +78,9 @@ def _of_chunk(data, offsets):
             if len(chosen):
                 result[chosen] = function(words, starts[chosen], lengths[chosen])
     if longest > _LONGEST:
-        for row in np.flatnonzero(lengths > _LONGEST):
-            text = data[offsets[row] : offsets[row + 1]].tobytes()
-            result[row] = in_graph(tf.constant([text])).numpy()[0]
+        chosen = np.flatnonzero(lengths > _LONGEST)
+        texts = [data[offsets[row] : offsets[row + 1]].tobytes() for row in chosen]
+        result[chosen] = in_graph(tf.constant(texts)).numpy()
     return result
 
 

@@ -101,12 +101,17 @@ class TFRecordSource:
 
     def _array(self, name, kind, ragged):
         values, splits = ragged.values.numpy(), ragged.row_splits.numpy()
-        values = pa.array(values, pa.large_binary() if kind == tf.string else None)
+        if kind is None:
+            values = pa.nulls(0)
+        else:
+            values = pa.array(values, pa.large_binary() if kind == tf.string else None)
         lengths = np.diff(splits)
         if name in self._lists or lengths.max(initial=0) > 1:
             return pa.LargeListArray.from_arrays(pa.array(splits), values)
         if lengths.min(initial=1) == 1:
             return values
+        if kind is None:
+            return pa.nulls(len(lengths))
         return values.take(pa.array(splits[:-1], mask=lengths == 0))
 
 
