@@ -116,8 +116,8 @@ def check_weight_shapes(features, weights, ids):
     ]
     return refuse_unless(
         tf.stack(valid),
-        "Feature {} must have as many weights as ids, received weights of shape {} and ids of shape "
-        "{}.",
+        "Feature {} must have as many weights as ids, received weights of shape {} and ids of "
+        "shape {}.",
         features,
         tf.stack([ours for ours, _ in shapes]),
         tf.stack([theirs for _, theirs in shapes]),
