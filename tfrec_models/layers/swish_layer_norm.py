@@ -11,30 +11,27 @@ from tfrec_models._checks.arguments import check_sizes
 class SwishLayerNorm(keras.layers.Layer):
     """Swish with a layer normalisation inside the gate.
 
-            y = x * sigmoid(LayerNorm(x))
+        y = x * sigmoid(LayerNorm(x))
 
-        Args:
-            input_dims: int or list of int, the trailing dimensions to normalise over.
-            **kwargs: those of `keras.layers.Layer`.
+    Args:
+        input_dims: int or list of int, the trailing dimensions to normalise over.
+        **kwargs: those of `keras.layers.Layer`.
 
-        Input shape:
-            `(..., *input_dims)`.
+    Input shape:
+        `(..., *input_dims)`.
 
-        Output shape:
-            As the input.
+    Output shape:
+        As the input.
 
-        Raises:
-            ValueError: on dimensions that are not positive.
+    Raises:
+        ValueError: on dimensions that are not positive.
 
-        Example:
+    Example:
 
-        >>> import numbers
-
-    import keras
-        >>> import keras
+    >>> import keras
     >>> from tfrec_models.layers import SwishLayerNorm
-        >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
-        TensorShape([20, 100])
+    >>> SwishLayerNorm(100)(keras.ops.ones((20, 100))).shape
+    TensorShape([20, 100])
     """
 
     def __init__(self, input_dims, **kwargs):
