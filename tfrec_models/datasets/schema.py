@@ -276,7 +276,7 @@ class Schema:
 
     def tables(self) -> dict[str, list[str]]:
         """The features of each table, tables in the order of their first features."""
-        tables = {column.name: [] for column in self.sparse if not column.like}
+        tables: dict[str, list[str]] = {c.name: [] for c in self.sparse if not c.like}
         for column in self.sparse:
             tables[column.like or column.name].append(column.name)
         return tables

@@ -1,7 +1,7 @@
 """Fields that every embedding table has."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -19,7 +19,7 @@ class BaseEmbeddingConfig:
     embedding_dim: int
     name: str = ""
     data_type: str | None = None
-    feature_names: tuple[str, ...] = ()
+    feature_names: Sequence[str] = ()
     weight_init_max: float | None = None
     weight_init_min: float | None = None
     init_fn: str | Callable | None = None
