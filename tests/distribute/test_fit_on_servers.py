@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import processes
 from tests.support.data import as_form, dataset, ids_in_both_halves
-from tfrec_models.distribute.servers.resume_position import settle
+from tfrec_models.distribute.servers.resume_position import resume_position
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,14 @@ def test_scenario(scenario, tmp_path):
 def test_steps_before():
     """Counted by the checkpoint; one that counts none had epochs as long as those of this run."""
     position = {"epoch": 2, "step": 3, "stopped": False}
-    assert settle(position, 5, "run") == {**position, "steps": 2 * 5 + 3}
-    assert settle({**position, "steps": 11}, 5, "run") == {**position, "steps": 11}
-    assert settle(position, 3, "run") == {"epoch": 3, "step": 0, "stopped": False, "steps": 9}
+    assert resume_position(position, 5, "run") == {**position, "steps": 2 * 5 + 3}
+    assert resume_position({**position, "steps": 11}, 5, "run") == {**position, "steps": 11}
+    assert resume_position(position, 3, "run") == {
+        "epoch": 3,
+        "step": 0,
+        "stopped": False,
+        "steps": 9,
+    }
 
 
 @pytest.mark.parametrize("form", ["dict", "ids"])

@@ -277,7 +277,7 @@ BAD_ARGUMENTS = {
 
 @pytest.mark.parametrize("message", BAD_ARGUMENTS)
 def test_bad_arguments(message):
-    """Each names the argument and what came."""
+    """Each names the argument and what was received."""
     arguments = {
         "embedding_bag_collection": two_tables(),
         "dense_in_features": 5,

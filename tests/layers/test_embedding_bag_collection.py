@@ -190,7 +190,7 @@ def test_initial_ranges_are_torchrecs():
 
 
 def test_an_initializer_of_another_shape():
-    """It says which table's, what came and what was expected."""
+    """It says which table's, what was received and expected."""
     flat = EmbeddingBagConfig(3, 2, "t", init_fn=lambda shape, dtype: tf.ones(6, dtype))
     with pytest.raises(ValueError, match=r"'t' has shape \(3, 2\), its init_fn gave .* \(6,\)"):
         EmbeddingBagCollection([flat]).build()

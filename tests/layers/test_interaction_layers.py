@@ -77,7 +77,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("act", "message"), WRONG)
 def test_wrong_arguments_are_named(act, message):
-    """Constructor and call say what came, what was expected and what to do."""
+    """Constructor and call say what was received, what was expected and what to do."""
     with pytest.raises(ValueError, match=message):
         act()
 

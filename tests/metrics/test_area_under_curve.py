@@ -64,6 +64,6 @@ def test_perfect_reversed_and_constant_scores():
     ],
 )
 def test_errors(labels, scores, message):
-    """Each bad input is refused with what came."""
+    """Each bad input is refused with what was received."""
     with pytest.raises(ValueError, match=message):
         auc(labels, scores)

@@ -233,7 +233,7 @@ BAD_VALUES = [
 @every_class
 @pytest.mark.parametrize(("labels", "scores", "weights", "message"), BAD_VALUES)
 def test_bad_values(cls, labels, scores, weights, message):
-    """Bad values are refused with what came, and leave the state as it was."""
+    """Bad values are refused with what was received, and leave the state as it was."""
     scores = np.array(scores, np.float32)
     metric = cls()
     with pytest.raises(ValueError, match=message):
@@ -329,7 +329,7 @@ def test_grouped_auc_equals_scikit_learn():
     ],
 )
 def test_grouped_auc_refuses(change, message):
-    """Each bad input is refused with what came."""
+    """Each bad input is refused with what was received."""
     good = {"labels": [0, 1], "scores": [0.1, 0.2], "groups": [0, 0], "sample_weight": None}
     with pytest.raises(ValueError, match=message):
         grouped_auc(**{**good, **change})

@@ -207,7 +207,7 @@ def test_a_part_without_gradients_is_left_alone():
 
 
 def test_wrong_arguments():
-    """Each message says what came and what to do."""
+    """Each message says what was received and what to do."""
     rows, rest = optimizers.RowWiseAdagrad(), keras.optimizers.Adam()
     with pytest.raises(TypeError, match="dense_optimizer must be a Keras optimizer.*LossScale"):
         optimizers.CompositeOptimizer(rows, keras.optimizers.LossScaleOptimizer(rest))

@@ -13,7 +13,7 @@ def checked(tensors, condition, message, *data):
     Args:
         tensors: tensor, `tf.RaggedTensor` or structure of them that the condition is about.
         condition: scalar bool `tf.Tensor`.
-        message: str, what came, what was expected and how to fix it.
+        message: str, what was received, what was expected and how to fix it.
         *data: tensors shown after the message.
 
     Raises:

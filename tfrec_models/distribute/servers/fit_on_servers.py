@@ -17,7 +17,7 @@ from tfrec_models.distribute.servers.checks import (
     check_optimizer,
     check_server_strategy,
 )
-from tfrec_models.distribute.servers.resume_position import settle
+from tfrec_models.distribute.servers.resume_position import resume_position
 from tfrec_models.distribute.servers.steps import make_steps
 from tfrec_models.distribute.tf_config import answers
 from tfrec_models.optimizers.unwrap import optimizer_parts
@@ -153,7 +153,9 @@ def fit_on_servers(
         check_variables(strategy, variables)
         checkpoint = TrainingCheckpoint(variables, checkpoint_directory, max_to_keep)
         checkpoint.delete_unfinished()
-        position = settle(checkpoint.restore() or position, steps_per_epoch, checkpoint_directory)
+        position = resume_position(
+            checkpoint.restore() or position, steps_per_epoch, checkpoint_directory
+        )
     run = _Run(
         model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every, position["steps"]
     )

@@ -1,7 +1,7 @@
 """Resume position of a parameter-server run."""
 
 
-def settle(position, steps_per_epoch, directory):
+def resume_position(position, steps_per_epoch, directory):
     """The position to go on at.
 
     A run killed after the last step of an epoch goes on with the next: an epoch without a step has
