@@ -70,19 +70,19 @@ def kill_in_save(number):
     TensorFlow writes both from one C++ operation, so the half is made by hand: the data file of
     the next checkpoint lies there under its final name, with rubbish in it.
     """
-    manager, saves = tf.train.CheckpointManager.save, []
+    whole, saves = tf.train.Checkpoint.save, []
 
-    def save(self, *arguments, **keywords):
+    def save(self, prefix, *arguments, **keywords):
         saves.append(1)
         if len(saves) < number:
-            return manager(self, *arguments, **keywords)
-        half = f"{self.directory}/ckpt-{number}.data-00000-of-00001"
-        os.makedirs(f"{self.directory}/ckpt-{number}_temp")
+            return whole(self, prefix, *arguments, **keywords)
+        half = f"{prefix}-{number}.data-00000-of-00001"
+        os.makedirs(f"{prefix}-{number}_temp")
         with open(half, "wb") as file:
             file.write(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    tf.train.CheckpointManager.save = save
+    tf.train.Checkpoint.save = save
 
 
 if __name__ == "__main__":

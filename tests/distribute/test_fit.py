@@ -1,6 +1,7 @@
 """`distribute.fit`: a run that was stopped anywhere ends as one that never was."""
 
-import weakref
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -137,25 +138,30 @@ def test_data_that_became_shorter_is_refused(tmp_path):
         fit(make_model(), unknown, tmp_path, verbose=0)
 
 
-def test_nobody_keeps_the_data_after_an_error(tmp_path, monkeypatch):
+def test_a_worker_that_fails_limits_its_exit(tmp_path, monkeypatch):
     """Else a lost peer's error could keep a process from ending, with `from_generator` data."""
     # fit asks whether there are several machines; one device answers for them.
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", tf.distribute.Strategy)
-    opened = []
-    open_data = EpochData._open
-
-    def open_and_note(data):
-        opened.append(weakref.ref(iterator := open_data(data)))
-        return iterator
-
-    monkeypatch.setattr(EpochData, "_open", open_and_note)
+    limits = []
+    monkeypatch.setattr(sys.modules[fit.__module__], "limit_exit", lambda: limits.append(1))
     model, data = make_model(), examples().batch(4)
-    try:
+    with pytest.raises(Stopped):
         fit(model, data, tmp_path, epochs=3, validation_data=data, callbacks=[StopAfter(7)])
-    except Stopped:
-        # While the error is kept, as Python keeps one that ends the process.
-        assert [reference() for reference in opened] == [None, None]
+    assert limits == [1]
     assert model._eval_epoch_iterator is None
+
+
+def test_an_exit_that_hangs_ends_in_time():
+    """What waits at exit for good is ended by the watchdog, which shows where it was."""
+    script = (
+        "import atexit, threading\n"
+        "from tfrec_models.distribute.worker_exit import limit_exit\n"
+        "atexit.register(threading.Event().wait)\n"
+        "limit_exit(0.5)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr
 
 
 def test_bad_arguments(tmp_path):
