@@ -42,3 +42,19 @@ def test_every_test_says_its_claim():
         if not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+def test_one_strategy_has_collective_operations():
+    """The fixture `two_devices`: a second one ends every collective operation of the process.
+
+    Strategies of one device, and those that copy instead, have none.
+    """
+    made = [
+        f"{path.relative_to(TESTS)}: line {node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".MirroredStrategy")
+        if not (node.args and isinstance(node.args[0], ast.List) and len(node.args[0].elts) == 1)
+        if "cross_device_ops" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert [place.partition(":")[0] for place in made] == ["conftest.py"], made

@@ -163,22 +163,22 @@ class TensorFlowContracts(TestCase):
         self.assertAllEqual(lazy.values, [[1, 1]])
         self.assertEqual(len(calls), 1)
 
-    def test_reductions_add_up_over_replicas(self):
-        """Each replica gets the sum."""
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
-        @tf.function
-        def total():
-            def replica():
-                context = tf.distribute.get_replica_context()
-                value = tf.cast(context.replica_id_in_sync_group, tf.float32) + 1.0
-                with compat_tensorflow.reductions_without_gradient():
-                    inside = tf.distribute.get_replica_context()
-                    return inside.all_reduce("sum", [value])[0]
+def test_reductions_add_up_over_replicas(two_devices):
+    """Each replica gets the sum."""
 
-            return strategy.experimental_local_results(strategy.run(replica))
+    @tf.function
+    def total():
+        def replica():
+            context = tf.distribute.get_replica_context()
+            value = tf.cast(context.replica_id_in_sync_group, tf.float32) + 1.0
+            with compat_tensorflow.reductions_without_gradient():
+                inside = tf.distribute.get_replica_context()
+                return inside.all_reduce("sum", [value])[0]
 
-        self.assertAllClose(total(), [3.0, 3.0])
+        return two_devices.experimental_local_results(two_devices.run(replica))
+
+    assert [float(value) for value in total()] == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

@@ -9,6 +9,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tests.support.exports import Ranker, ask, graph_of, predict
 from tests.support.serving import DENSE, DIM, FAMILIES, FEATURES, ROWS, batch, collection
 from tfrec_models import DLRM, DLRMTrain, EmbeddingBagCollection, EmbeddingBagConfig, xla_disabled
+from tfrec_models.dlrm import InteractionArch
 from tfrec_models.serving import Metadata, RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
 
@@ -204,49 +205,94 @@ def functional(model):
 
 
 CONTAINERS = {
-    "itself": lambda model: model,
     "subclassed": Subclassed,
     "in two": lambda model: Subclassed(Subclassed(model)),
     "sequential": lambda model: keras.Sequential([model, keras.layers.Activation("sigmoid")]),
-    "functional": functional,
-    "DLRMTrain": DLRMTrain,
 }
+REFUSED = {"itself": lambda model: model, "functional": functional, "DLRMTrain": DLRMTrain}
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
-def test_keras_export_says_what_to_call(exported, tmp_path, container):
-    """Keras's and TensorFlow's ways have no form for ragged inputs, and say so.
-
-    They would also leave out the checks of what comes in, and save what XLA must compile. So too
-    where a model contains one of ours, of which they ask the outer alone.
-    """
-    model = CONTAINERS[container](exported("dlrm").model)
+def called_with_dense_ids(model):
+    """Calls a model, and returns its inputs and their specs."""
     ids = tf.zeros([4, 2], tf.int64)
     inputs = {
-        "dense_features": tf.zeros([4, DENSE]),
+        "dense_features": tf.ones([4, DENSE]),
         "sparse_features": dict.fromkeys(FEATURES, ids),
     }
-    if container == "DLRMTrain":
+    if isinstance(model, DLRMTrain):
         inputs["labels"] = tf.zeros([4])
     model(inputs)
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs)
+    return inputs, tf.nest.map_structure(
+        lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype), inputs
+    )
+
+
+def written_by_archive(model, specs):
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", lambda inputs: model(inputs), [specs])
-    calls = [
+    return archive
+
+
+@pytest.mark.parametrize("container", REFUSED)
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+def test_keras_export_says_what_to_call(exported, tmp_path, container):
+    """Keras's and TensorFlow's ways have no form for ragged inputs, and say so."""
+    model = REFUSED[container](exported("dlrm").model)
+    _, specs = called_with_dense_ids(model)
+    archive = written_by_archive(model, specs)
+    for call in (
         lambda: archive.write_out(tmp_path / "archive"),
         lambda: tf.saved_model.save(model, str(tmp_path / "tensorflow")),
         lambda: model.export(tmp_path / "keras"),
-    ]
-    # Keras's export of a Sequential model wants inputs that it has only after one tensor.
-    for call in calls[: 2 if container == "sequential" else 3]:
+    ):
         with pytest.raises(NotImplementedError, match=r"Use tfrec_models.serving.export\(model"):
             call()
     assert not list(tmp_path.glob("*/saved_model.pb"))
     if container != "itself":
         with pytest.raises(TypeError, match="a model that contains a ranking model, export the o"):
             export(model, tmp_path)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_keras_export_of_an_outer_model_is_stock(exported, tmp_path, container):
+    """It asks the outer model alone: without XLA and custom operations, and with equal answers."""
+    model = CONTAINERS[container](exported("dlrm").model)
+    inputs, specs = called_with_dense_ids(model)
+    written_by_archive(model, specs).write_out(tmp_path, verbose=False)
+    graph = graph_of(tmp_path).graph_def
+    functions = graph.library.function
+    nodes = [*graph.node, *(node for function in functions for node in function.node_def)]
+    assert any("Gather" in node.op for node in nodes)
+    assert not [node.op for node in nodes if "Tfrec" in node.op]
+    assert not [part for part in [*nodes, *functions] if "_XlaMustCompile" in part.attr]
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_allclose(loaded.serve(inputs), model(inputs), rtol=1e-6)
+    with pytest.raises(TypeError, match="a model that contains a ranking model, export the o"):
+        export(model, tmp_path / "own")
+
+
+def test_keras_export_of_a_model_of_our_layers(tmp_path):
+    """A model of one's own, of layers of ours, is exported as any Keras model is."""
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.interaction = InteractionArch(2)
+
+        def call(self, inputs):
+            return self.interaction(inputs["dense"], inputs["sparse"])
+
+    model = Own()
+    inputs = {"dense": tf.ones([3, 4]), "sparse": tf.random.normal([3, 2, 4])}
+    answers = model(inputs)
+    model.export(tmp_path, verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_allclose(loaded.serve(inputs), answers, rtol=1e-6)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs["dense"])
+        total = tf.reduce_sum(loaded.serve(inputs))
+    assert np.isnan(tape.gradient(total, inputs["dense"])).all()
 
 
 def test_features_named_as_keywords(tmp_path):

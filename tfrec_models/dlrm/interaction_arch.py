@@ -96,26 +96,30 @@ def dot_interaction(dense, sparse):
 def _pair_products(stacked):
     """The dot products of all pairs of rows of (B, N, D): (B, N (N - 1) / 2).
 
-    In a graph its gradient is `_pair_products_gradient`, looked up by name: `tf.custom_gradient`
-    would register a function for each trace, which TensorFlow keeps for good with all it captures.
+    For XLA its gradient is `_pair_products_gradient`, looked up by name: `tf.custom_gradient` would
+    register a function for each trace, which TensorFlow keeps for good with all it captures.
     """
     size = stacked.shape[1]
     rows, columns = np.triu_indices(size, k=1)
     products = tf.matmul(stacked, stacked, transpose_b=True)
     pairs = tf.gather(tf.reshape(products, [-1, size * size]), rows * size + columns, axis=1)
-    if tf.executing_eagerly() or current().portable:
+    if tf.executing_eagerly() or not current().uses_xla:
         return pairs
     with tf.Graph.gradient_override_map(pairs.graph, {"IdentityN": "TfrecPairProducts"}):
         return tf.identity_n([pairs, stacked])[0]
 
 
 @tf.RegisterGradient("TfrecPairProducts")
-def _pair_products_gradient(identity, upstream, _):
+def _pair_products_gradient(identity, upstream, stacked_upstream):
     """The gradient of `_pair_products` in one batched product with a symmetric matrix.
 
     TensorFlow's own takes two, one of them transposed, which XLA runs several times slower, after
     a scatter.
     """
+    if identity is None:
+        # A SavedModel is being written, whose gradients are functions of upstream gradients alone.
+        # NaN, as XLA drops assertions: a loaded interaction cannot be trained.
+        return None, tf.fill(tf.shape(stacked_upstream), tf.constant(np.nan, upstream.dtype))
     stacked = identity.inputs[1]
     size = stacked.shape[1]
     rows, columns = np.triu_indices(size, k=1)
