@@ -11,6 +11,7 @@ from tfrec_models.datasets._criteo_lines import (
 from tfrec_models.datasets.avazu_schema import avazu_schema
 from tfrec_models.datasets.click_log import ClickLog
 from tfrec_models.datasets.contiguous_ids import sparse_to_contiguous
+from tfrec_models.datasets.convert import convert
 from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN, criteo_dense_min, criteo_tsv
 from tfrec_models.datasets.criteo_schema import criteo_schema
 from tfrec_models.datasets.dense import Dense
@@ -37,6 +38,7 @@ __all__ = [
     "Schema",
     "Sparse",
     "avazu_schema",
+    "convert",
     "criteo_dense_min",
     "criteo_schema",
     "criteo_tsv",
