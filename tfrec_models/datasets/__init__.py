@@ -15,6 +15,8 @@ from tfrec_models.datasets.convert import convert
 from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN, criteo_dense_min, criteo_tsv
 from tfrec_models.datasets.criteo_schema import criteo_schema
 from tfrec_models.datasets.dense import Dense
+from tfrec_models.datasets.describe import describe
+from tfrec_models.datasets.description import Description
 from tfrec_models.datasets.frappe_schema import frappe_log, frappe_schema
 from tfrec_models.datasets.movielens_schema import movielens_log, movielens_schema
 from tfrec_models.datasets.planted_model import PlantedModel
@@ -33,6 +35,7 @@ __all__ = [
     "INT_FEATURE_COUNT",
     "ClickLog",
     "Dense",
+    "Description",
     "PlantedModel",
     "RandomRecDataset",
     "Schema",
@@ -42,6 +45,7 @@ __all__ = [
     "criteo_dense_min",
     "criteo_schema",
     "criteo_tsv",
+    "describe",
     "frappe_log",
     "frappe_schema",
     "movielens_log",

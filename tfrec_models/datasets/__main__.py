@@ -1,9 +1,9 @@
-"""`python -m tfrec_models.datasets`: converts a log to ready ids."""
+"""`python -m tfrec_models.datasets`: converts a log to ready ids, or describes what is in it."""
 
 import argparse
 import sys
 
-from tfrec_models.datasets import Schema, convert
+from tfrec_models.datasets import Schema, convert, describe
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -13,6 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_convert(commands)
+    _add_describe(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen)
@@ -64,6 +65,34 @@ def _convert(chosen):
         f"{chosen.out}: {manifest['rows']:,} rows in {len(manifest['files'])} files, "
         f"{manifest['rejected']:,} rejected"
     )
+    return 0
+
+
+def _add_describe(commands):
+    command = commands.add_parser(
+        "describe",
+        help="show what is in a log",
+        description="Shows what a person checks first in a log: rows, label rate, missing values, "
+        "distinct ids and how often they are seen, lengths of bags, memory of each table.",
+    )
+    _add_source(command)
+    command.add_argument("--dim", type=int, default=16, help="columns of each table")
+    command.add_argument("--html", help="a file to write the same to, with plots")
+    command.set_defaults(run=_describe)
+
+
+def _describe(chosen):
+    found = describe(
+        chosen.source,
+        Schema.load(chosen.schema),
+        chosen.dim,
+        progress=not chosen.quiet,
+        format=chosen.format,
+        delimiter=chosen.delimiter,
+    )
+    print(found)
+    if chosen.html:
+        found.save_html(chosen.html)
     return 0
 
 
