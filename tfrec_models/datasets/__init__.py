@@ -13,6 +13,7 @@ from tfrec_models.datasets.click_log import ClickLog
 from tfrec_models.datasets.contiguous_ids import sparse_to_contiguous
 from tfrec_models.datasets.convert import convert
 from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN, criteo_dense_min, criteo_tsv
+from tfrec_models.datasets.criteo_npys import criteo_npys
 from tfrec_models.datasets.criteo_schema import criteo_schema
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.describe import describe
@@ -43,6 +44,7 @@ __all__ = [
     "avazu_schema",
     "convert",
     "criteo_dense_min",
+    "criteo_npys",
     "criteo_schema",
     "criteo_tsv",
     "describe",

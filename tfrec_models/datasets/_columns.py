@@ -48,6 +48,9 @@ class Block:
     first_row: int
     rows: np.ndarray | None = None
 
+    def __len__(self):
+        return self.batch.num_rows
+
     def part(self, start, stop):
         """Consecutive rows."""
         if stop - start == self.batch.num_rows:
