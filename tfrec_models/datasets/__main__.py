@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen)
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -47,6 +47,13 @@ def _add_convert(commands):
     command.add_argument(
         "--max-rejected", type=float, default=0.0, help="the share of rows that may be rejected"
     )
+    command.add_argument("--runner", help="of Apache Beam, for several machines: DirectRunner, ..")
+    command.add_argument(
+        "--runner-option",
+        action="append",
+        default=[],
+        help="an option of the runner, such as --runner-option=--direct_num_workers=2",
+    )
     command.set_defaults(run=_convert)
 
 
@@ -58,6 +65,8 @@ def _convert(chosen):
         num_processes=chosen.processes,
         max_rejected=chosen.max_rejected,
         progress=not chosen.quiet,
+        runner=chosen.runner,
+        runner_options=chosen.runner_option,
         format=chosen.format,
         delimiter=chosen.delimiter,
     )

@@ -1,63 +1,53 @@
 """A conversion of a log from its first part, or the first that is not finished, to its manifest."""
 
-import concurrent.futures
+import contextlib
 import hashlib
 import itertools
 import json
 import pathlib
-import queue
 import shutil
-import threading
 
 import numpy as np
 import pyarrow as pa
 
 from tfrec_models._files import atomic_path
 from tfrec_models._version import __version__
-from tfrec_models.datasets import _parts
-from tfrec_models.datasets._convert_part import (
-    PartConverter,
-    TooManyRejected,
-    checksum,
-    record_path,
-)
-from tfrec_models.datasets._convert_worker import Worker
+from tfrec_models.datasets._convert_part import TooManyRejected, checksum, record_path
 from tfrec_models.datasets._listing import MANIFEST, RECORDS
-from tfrec_models.datasets._progress import Progress
 
 _SCHEMA, _SOURCE_SCHEMA, _REJECTED = "schema.yaml", "source_schema.yaml", "rejected.jsonl"
 
 
 class Conversion:
-    """Runs a `Job` in several processes.
+    """Runs a `Job`.
 
     Args:
         job: `Job`.
-        num_processes: int, parts that are converted at a time.
-        progress: bool, whether to show it.
+        runner: `Processes` or `Beam`, what converts its parts.
     """
 
-    def __init__(self, job, num_processes, progress):
+    def __init__(self, job, runner):
         self._job = job
-        self._num_processes = num_processes
-        self._is_shown = progress
+        self._runner = runner
         self._out = pathlib.Path(job.out)
         self._records = self._out / RECORDS
         self._identity = self._identify()
-        self._stopped = threading.Event()
-        # Numbers of rows, (number, record) of finished parts, errors, and _DONE of each thread.
-        self._messages = queue.SimpleQueue()
 
     def run(self):
         """Converts what is left; returns the manifest."""
-        # Where the schema is not fitted, or not of this log, nothing is to be written.
-        converter = PartConverter(self._job, self._count_rows)
         if (self._out / MANIFEST).exists():
             return self._complete()
         self._begin()
         finished = self._finished()
-        self._convert(converter, finished)
-        self._check_share(finished.values(), is_all=True)
+        left = [part.number for part in self._job.parts if part.number not in finished]
+        try:
+            with contextlib.closing(self._runner.records(left)) as records:
+                for number, record in records if left else ():
+                    finished[number] = record
+                    self._check_share(finished.values(), is_all=False)
+            self._check_share(finished.values(), is_all=True)
+        except TooManyRejected as error:
+            raise self._too_many(error) from None
         manifest = self._write_manifest([finished[part.number] for part in self._job.parts])
         shutil.rmtree(self._records)
         return manifest
@@ -137,68 +127,6 @@ class Conversion:
                     finished[part.number] = record
         return finished
 
-    def _convert(self, converter, finished):
-        parts = self._job.parts
-        left = queue.SimpleQueue()
-        for part in parts:
-            if part.number not in finished:
-                left.put(part.number)
-        if left.empty():
-            return
-        done = sum(parts[number].size for number in finished)
-        size = sum(part.size for part in parts)
-        # A process takes seconds to start, as long as it takes for a part or two.
-        worth = max((size - done) // (3 * _parts.PART_BYTES), 1)
-        count = min(self._num_processes, left.qsize(), worth)
-        progress = Progress("convert", size, self._is_shown, done)
-        workers = [Worker(self._job, self._messages.put) for _ in range(count - 1)]
-        pool = concurrent.futures.ThreadPoolExecutor(count)
-        try:
-            for converting in (*workers, converter):
-                pool.submit(self._run_parts, converting, left)
-            for message in self._told(count):
-                if isinstance(message, int):
-                    progress.add(message, 0)
-                else:
-                    number, finished[number] = message
-                    progress.add(0, parts[number].size)
-                    self._check_share(finished.values(), is_all=False)
-        except TooManyRejected as error:
-            raise self._too_many(error) from None
-        finally:
-            self._stopped.set()
-            for worker in workers:
-                worker.end()
-            pool.shutdown()
-            progress.end()
-
-    def _run_parts(self, converting, left):
-        """Converts parts until none is left, in a thread."""
-        try:
-            while not self._stopped.is_set():
-                number = left.get_nowait()
-                self._messages.put((number, converting.convert(number)))
-        except queue.Empty:
-            self._messages.put(_DONE)
-        except BaseException as error:  # noqa: B036 It is raised again where messages are read.
-            self._messages.put(error)
-
-    def _told(self, count):
-        """Yields the messages of so many threads; raises what one of them raised."""
-        while count:
-            message = self._messages.get()
-            if isinstance(message, BaseException):
-                raise message
-            if message is _DONE:
-                count -= 1
-            else:
-                yield message
-
-    def _count_rows(self, rows):
-        if self._stopped.is_set():
-            raise _Stopped("The conversion was stopped.")
-        self._messages.put(rows)
-
     def _check_share(self, records, is_all):
         """Raises once no rest of the rows could bring the share of rejected ones down again."""
         records = list(records)
@@ -259,13 +187,6 @@ class Conversion:
         with atomic_path(self._out / MANIFEST) as path:
             path.write_text(json.dumps(manifest, indent=1) + "\n")
         return manifest
-
-
-class _Stopped(Exception):
-    """Another part ended the conversion."""
-
-
-_DONE = object()
 
 
 def _shown(value):

@@ -9,6 +9,8 @@ from tfrec_models.datasets._packed import splits_of
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.sparse import Sparse
 
+_DTYPES = {pa.int32(): np.int32, pa.int64(): np.int64, pa.float32(): np.float32}
+
 
 def prepared_schema(schema):
     """See `Schema.prepared`."""
@@ -83,8 +85,8 @@ class PreparedLayout:
 
 def _array(values, lengths, kind):
     if not pa.types.is_list(kind):
-        return pa.array(values.astype(kind.to_pandas_dtype(), copy=False))
-    values = pa.array(values.astype(kind.value_type.to_pandas_dtype(), copy=False))
+        return pa.array(values.astype(_DTYPES[kind], copy=False))
+    values = pa.array(values.astype(_DTYPES[kind.value_type], copy=False))
     # A block of single values without a null among them has no lengths.
     splits = np.arange(len(values) + 1) if lengths is None else splits_of(lengths)
     return pa.ListArray.from_arrays(pa.array(splits, pa.int32()), values)

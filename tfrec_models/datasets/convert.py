@@ -1,10 +1,13 @@
 """Logs made ready: Parquet files of numbers and ids, to be read as they are."""
 
 import os
+from collections.abc import Sequence
 
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models.datasets._conversion import Conversion
+from tfrec_models.datasets._convert_beam import Beam
 from tfrec_models.datasets._convert_part import Job
+from tfrec_models.datasets._convert_processes import Processes
 from tfrec_models.datasets._parts import parts_of
 from tfrec_models.datasets._sources import list_source, open_files
 
@@ -17,6 +20,8 @@ def convert(
     num_processes: int | None = None,
     max_rejected: float = 0.0,
     progress: bool = True,
+    runner: str | None = None,
+    runner_options: Sequence[str] = (),
     format: str | None = None,
     delimiter: str | None = None,
     filesystem=None,
@@ -49,6 +54,11 @@ def convert(
             are cores. One is converted in this process, each other one in a process of its own.
         max_rejected: float, the share of rows, 0 to 1, that may be rejected. 0 stops at the first.
         progress: bool, whether to show rows, rows per second and the time left on stderr.
+        runner: str or None. The name of a runner of Apache Beam, such as "DirectRunner", converts
+            the parts on its machines, which all must reach `source` and `out` by the same paths;
+            `num_processes` and `progress` are then not used. Needs the extra "beam".
+        runner_options: list of str, options of Beam's pipeline, such as
+            "--direct_num_workers=2".
         format: str or None, as for `read`.
         delimiter: str or None, as for `read`.
         filesystem: as for `read`.
@@ -61,6 +71,7 @@ def convert(
         ValueError: on arguments out of range, a schema not fitted, a missing column, a damaged
             file, a folder with another conversion in it, or where more rows are rejected than
             `max_rejected` allows; names the file and the row.
+        ModuleNotFoundError: on a runner without Apache Beam.
         OSError: where a file cannot be written, such as on a full disk. What is finished stays.
 
     Example:
@@ -98,9 +109,17 @@ def convert(
     files, format = list_source(source, format, filesystem)
     opened = open_files(files, format, schema, schema.columns, delimiter)
     job = Job(
-        files, format, delimiter, schema, os.fspath(out), parts_of(opened, files), max_rejected
+        files,
+        format,
+        delimiter,
+        schema,
+        os.path.abspath(out),
+        parts_of(opened, files),
+        max_rejected,
     )
-    return Conversion(job, num_processes, progress).run()
+    if runner is not None:
+        return Conversion(job, Beam(job, runner, runner_options)).run()
+    return Conversion(job, Processes(job, num_processes, progress)).run()
 
 
 def _cores():
