@@ -22,6 +22,7 @@ from tfrec_models.datasets import (
     Dense,
     Schema,
     Sparse,
+    _convert_part,
     _parts,
     _text_lines,
     convert,
@@ -262,6 +263,51 @@ def test_more_rejected_lines_than_allowed(tmp_path):
     with pytest.raises(ValueError, match="rejected. More rows are rejected than max_rejected=0.00"):
         converted(source, SIMPLE, out, max_rejected=0.002)
     assert converted(source, SIMPLE, out, max_rejected=0.01)["rejected"] == 6
+
+
+UNCLOSED = "is not one row: a quote or carriage return in it goes on in the next line"
+
+
+def test_lines_that_do_not_stay_one_row(tmp_path, monkeypatch):
+    """A quote without its other one takes no other line with it; marks and bytes stay in theirs."""
+    monkeypatch.setattr(_parts, "PART_BYTES", 1 << 20)
+    schema = Schema("y", [Dense("x")], [Sparse("t", ids="hash", num_ids=9)])
+    bad = {
+        3: (b'1,2,"', UNCLOSED),
+        5: (b'0,"3,a', "has 2 fields, expected 3"),
+        6: (b"\xff,1", "has 2 fields, expected 3"),
+        8: (b"\xef\xbb\xbf1,2,b", "In CSV column #0: CSV conversion error to double"),
+        9: (b"1,2,\xff", "In CSV column #2: CSV conversion error to string: invalid UTF8 data"),
+        11: (b"1,2,a\r0,3,b", "has 5 fields, expected 3"),
+        12: (b'1,2,"b', UNCLOSED),
+    }
+    good = {4: b'0,1,"a ""b"", c"', 7: b'1,4,5" pipe', 10: b"0,5,\xc3\xa9"}
+    of_line = {n: text for n, (text, _) in bad.items()} | good
+    lines = [b"\xef\xbb\xbfy,x,t", b"1,0,a", *(of_line[n] for n in sorted(of_line))]
+    (tmp_path / "log.csv").write_bytes(b"\n".join(lines))
+    converted(tmp_path / "log.csv", schema, tmp_path / "out", max_rejected=1)
+    rejected = rejected_rows(tmp_path / "out")
+    assert [row["line"] for row in rejected] == list(bad)
+    for row in rejected:
+        assert row["reason"].startswith(bad[row["line"]][1])
+    (tmp_path / "good.csv").write_bytes(b"\n".join([*lines[:2], *good.values()]))
+    ready = Schema.load(tmp_path / "out" / "schema.yaml")
+    assert check_same(read(tmp_path / "good.csv", schema, 2), read(tmp_path / "out", ready, 2)) == 2
+
+
+def test_a_file_that_changes_while_it_is_converted(tmp_path, monkeypatch):
+    """It is named, not converted as far as it was there."""
+    source = tmp_path / "log.csv"
+    log_files.write_csv(source, rows_of_text(700), ["y", "x", "n"])
+
+    def lines_then_more(*arguments):
+        yield from lines_of(*arguments)
+        with open(source, "a") as file:
+            file.write("1,2,3\n")
+
+    monkeypatch.setattr(_convert_part, "lines_of", lines_then_more)
+    with pytest.raises(ValueError, match=r"log.csv changed while it was read: \d+ bytes when it"):
+        converted(source, SIMPLE, tmp_path / "out")
 
 
 def test_the_line_of_a_later_part_is_named(tmp_path):

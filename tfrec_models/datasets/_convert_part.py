@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tfrec_models._files import atomic_path
 from tfrec_models.datasets._columns import Block, RowError
-from tfrec_models.datasets._csv import CsvSource, explained
+from tfrec_models.datasets._csv import BYTE_ORDER_MARK, CsvSource, explained
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._listing import RECORDS
 from tfrec_models.datasets._parquet import ParquetSource, Unit
@@ -20,6 +20,7 @@ from tfrec_models.datasets._sources import open_files
 from tfrec_models.datasets._text_lines import count_lines, lines_of
 
 _GROUP_ROWS = 1 << 17
+_UNCLOSED = "is not one row: a quote or carriage return in it goes on in the next line"
 
 
 class TooManyRejected(ValueError):
@@ -91,7 +92,7 @@ class PartConverter:
             "bytes": size,
             "sha256": sha256,
             "lines": run.lines,
-            "rejected_rows": run.rejected,
+            "rejected_rows": sorted(run.rejected, key=lambda row: row.get("line", row.get("row"))),
         }
         with atomic_path(record_path(self._job.out, part)) as pending:
             pending.write_text(json.dumps(record))
@@ -167,8 +168,7 @@ class _Run:
         except (RowError, pa.ArrowInvalid) as error:
             if block.batch.num_rows == 1:
                 [values] = block.batch.to_pylist()
-                what = error.what if isinstance(error, RowError) else str(error)
-                self._reject(block, what, values)
+                self._reject(block, _what(error), values)
                 return []
             # What is wrong without any row is the column's type, of which no row is to blame.
             self._layout.batch(block.part(0, 0))
@@ -185,9 +185,11 @@ class _Run:
             for lines in lines_of(file, part.start, part.stop):
                 count = lines.count(b"\n") + (not lines.endswith(b"\n"))
                 first = self.lines
-                if part.start == first == 0 and layout.has_header:
-                    lines = lines.partition(b"\n")[2]
-                    first = 1
+                if part.start == first == 0:
+                    lines = lines.removeprefix(BYTE_ORDER_MARK)
+                    if layout.has_header:
+                        lines = lines.partition(b"\n")[2]
+                        first = 1
                 yield from self._batches_of_lines(layout, lines, first)
                 self.lines += count
         except OSError as error:
@@ -195,33 +197,52 @@ class _Run:
         file.check_unchanged()
 
     def _batches_of_lines(self, layout, lines, first):
-        """The lines that are as declared; halves them to find those that are not."""
+        """The lines that are as declared."""
         if not lines.strip(b"\r\n"):
             return []
-        wrong = []
         try:
-            batch = self._source.batch_of_lines(self.file, layout, lines, wrong.append)
-            batch = self._layout.batch(Block(batch, self.file.path, 0))
-        except (RowError, pa.ArrowInvalid) as error:
-            each = _split(lines)
-            if len(each) == 1:
-                what = error.what if isinstance(error, RowError) else _without_row(error)
-                self._reject_line(first, what, lines)
-                return []
-            middle = len(each) // 2
-            return [
-                *self._batches_of_lines(layout, b"".join(each[:middle]), first),
-                *self._batches_of_lines(layout, b"".join(each[middle:]), first + middle),
+            return [self._batch_of_lines(layout, lines)]
+        except (RowError, pa.ArrowInvalid):
+            numbered = [
+                (first + i, line) for i, line in enumerate(_split(lines)) if line.strip(b"\r\n")
             ]
-        if wrong:
-            # Arrow does not count empty lines.
-            each = _split(lines)
-            filled = [i for i, line in enumerate(each) if line.strip(b"\r\n")]
-            for row in wrong:
-                what = f"has {row.actual_columns} fields, expected {row.expected_columns}"
-                number = filled[row.number - 1]
-                self._reject_line(first + number, what, each[number])
-        return [batch]
+        # Most lines that are wrong are cut off or joined: they are found without parsing.
+        delimiter, expected, left = layout.delimiter.encode(), len(layout.names), []
+        for number, line in numbered:
+            fields = line.count(delimiter) + 1
+            if fields == expected or b'"' in line:
+                left.append((number, line))
+            else:
+                self._reject_line(number, f"has {fields} fields, expected {expected}", line)
+        return self._halved(layout, left)
+
+    def _halved(self, layout, numbered):
+        """Halves lines, pairs of a number and bytes, to find those that are not as declared."""
+        if not numbered:
+            return []
+        try:
+            return [self._batch_of_lines(layout, b"".join(line for _, line in numbered))]
+        except (RowError, pa.ArrowInvalid) as error:
+            if len(numbered) == 1:
+                [(number, line)] = numbered
+                self._reject_line(number, _what(error), line)
+                return []
+        middle = len(numbered) // 2
+        return self._halved(layout, numbered[:middle]) + self._halved(layout, numbered[middle:])
+
+    def _batch_of_lines(self, layout, lines):
+        batch = self._source.batch_of_lines(self.file, layout, lines)
+        # A quote without its other one makes Arrow take the following lines for parts of a field.
+        if batch.num_rows != lines.count(b"\n") + (not lines.endswith(b"\n")) and (
+            batch.num_rows != sum(bool(line.strip(b"\r\n")) for line in _split(lines))
+        ):
+            raise RowError("", _UNCLOSED)
+        last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+        if last.count(b'"') % 2:
+            last = last.removesuffix(b"\n") + b"\n"
+            if self._source.batch_of_lines(self.file, layout, last * 2).num_rows != 2:
+                raise RowError("", _UNCLOSED)
+        return self._layout.batch(Block(batch, self.file.path, 0))
 
     def _reject_line(self, line, what, text):
         if self._is_too_many():
@@ -245,7 +266,13 @@ def _split(lines):
     return [line + b"\n" for line in lines.removesuffix(b"\n").split(b"\n")]
 
 
-def _without_row(error):
+def _what(error):
+    """What is wrong with a row that was read alone."""
+    if isinstance(error, RowError):
+        return error.what
+    counts = re.search(r"Expected (\d+) columns, got (\d+)", str(error))
+    if counts:
+        return f"has {counts[2]} fields, expected {counts[1]}"
     return re.sub(r"Row #\d+: ", "", str(error))
 
 

@@ -19,6 +19,7 @@ _REFUSED = {
     b"7z\xbc\xaf": "7-Zip",
 }
 _BLOCK_BYTES = 1 << 22
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,28 +115,25 @@ class CsvSource:
         )
         return TextLayout(delimiter, self._names or fields, self._names is None, convert)
 
-    def batch_of_lines(self, file, layout, lines, on_wrong_row):
+    def batch_of_lines(self, file, layout, lines):
         """The record batch of some whole lines of a file.
 
         Args:
             file: `DataFile`.
             layout: `TextLayout` of the file.
             lines: bytes.
-            on_wrong_row: function that is given each `pyarrow.csv.InvalidRow`, a line with another
-                number of fields; it is left out.
 
         Raises:
-            pa.ArrowInvalid: on a field that is not of its column's type.
+            pa.ArrowInvalid: on another number of fields, and a field that is not of its column's
+                type.
         """
-
-        def skip(row):
-            on_wrong_row(row)
-            return "skip"
-
+        if lines.startswith(BYTE_ORDER_MARK):
+            # Arrow leaves one out at the beginning; within a file it is part of a field.
+            lines = b"\n" + lines
         read = pyarrow.csv.ReadOptions(
             column_names=layout.names, block_size=max(len(lines), 1), use_threads=False
         )
-        parse = pyarrow.csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=skip)
+        parse = pyarrow.csv.ParseOptions(delimiter=layout.delimiter)
         table = pyarrow.csv.read_csv(
             pa.BufferReader(lines),
             read_options=read,

@@ -43,8 +43,9 @@ def convert(
         manifest.json           counts, checksums (SHA-256), sources and versions; written last
 
     A row is rejected that is not as the schema declares: another number of fields, a field that is
-    no number, a null where none is allowed, an id outside its table. A file that is cut off or
-    damaged ends the conversion.
+    no number, a null where none is allowed, an id outside its table. A row of text is a line:
+    what is in quotes cannot go on in the next one. A file that is cut off or damaged ends the
+    conversion. No two conversions may write to one folder at the same time.
 
     Args:
         source: files, as for `read`.
