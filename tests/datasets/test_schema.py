@@ -178,6 +178,16 @@ def test_a_model_of_another_schema_is_refused():
             "'l' names 'item', which is not a sparse feature; did you mean 'items'?",
         ),
         (
+            lambda: Schema(
+                sparse=[
+                    *(Sparse(name, ids="hash", num_ids=9) for name in "ab"),
+                    Sparse("c", cross=("a", "b"), num_ids=9),
+                    Sparse("l", like="c"),
+                ]
+            ),
+            "'l': like must name a feature with ids of single values, received 'c', which is a cr",
+        ),
+        (
             lambda: Schema(label="click", column_names=["clicks", "b"]),
             "column 'click' is not in column_names; did you mean 'clicks'?",
         ),

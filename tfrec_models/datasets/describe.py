@@ -77,7 +77,7 @@ def describe(
     label = None if schema.label is None else NumbersLook(schema.label)
     dense = [NumbersLook(column.name) for column in schema.dense]
     sparse = [SparseLook(schema, column) for column in resolved(schema, opened.types)]
-    looks = [*([label] if label else []), *dense, *sparse]
+    looks: list = [*([label] if label else []), *dense, *sparse]
     units = opened.units()
     known = None if any(u.num_rows is None for u in units) else sum(u.num_rows for u in units)
     shown, rows = Progress("describe", known, progress), 0

@@ -30,7 +30,8 @@ def read(
     Sources are Parquet files, CSV and TSV files (plain, gzip, bzip2 or Zstandard), TFRecord files
     of `tf.Example`, and tables of Arrow, pandas or polars. Only the schema's columns are read.
     Every row is given exactly once an epoch. Columns are decoded and encoded as a whole, in
-    threads; a batch is a slice of them.
+    threads; a batch is a slice of them. A folder that `convert` wrote is compared with its
+    manifest.
 
     With `shuffle`, each epoch takes files or row groups in another order, four of them in turn,
     and shuffles the rows that come so, `shuffle_buffer` at a time. With a seed the order is the

@@ -111,6 +111,11 @@ class Schema:
                     f"Sparse {column.name!r}: like must name a feature with a table of its own, "
                     f"received {other!r}; name {by_name[other].like or 'another'!r}."
                 )
+            if column.like and by_name[other].cross:
+                raise ValueError(
+                    f"Sparse {column.name!r}: like must name a feature with ids of single values, "
+                    f"received {other!r}, which is a cross of two; hash {column.name!r} by itself."
+                )
             if column.cross and (by_name[other].cross or by_name[other].is_list):
                 raise ValueError(
                     f"Sparse {column.name!r}: cross must name single-valued columns, received "
