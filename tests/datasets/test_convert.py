@@ -514,6 +514,17 @@ def test_killed_and_started_again(tmp_path, monkeypatch):
         time.sleep(0.1)
 
 
+def test_a_process_that_ends(tmp_path, monkeypatch):
+    """Its code is told, as after a lack of memory, and what is finished stays."""
+    source, out = tmp_path / "log.csv", tmp_path / "out"
+    log_files.write_csv(source, rows_of_text(4000), ["y", "x", "n"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(RuntimeError, match=r"part \d+ ended with code 1 .*num_processes"):
+            converted(source, SIMPLE, out, num_processes=2)
+    assert converted(source, SIMPLE, out)["rows"] == 4000
+
+
 def test_on_beam(tmp_path):
     """Its local runner with two processes: the files that a conversion without it writes."""
     pytest.importorskip("apache_beam")
