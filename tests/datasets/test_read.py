@@ -402,6 +402,8 @@ def test_headers_line_ends_and_columns_of_text(tmp_path):
     )
     path.write_bytes(b"y,x\n1,2\n0\n")
     assert f"{path}: CSV parse error: Row #3: Expected 2 columns, got 1" in error_of(path, schema)
+    path.write_bytes(b"y,x\n\n1,2\n\n0\n")
+    assert f"{path}: CSV parse error: Row #5: Expected 2 columns, got 1" in error_of(path, schema)
     path.write_bytes(b"y,x\n1,2\n0,abc\n")
     message = error_of(path, schema)
     assert "invalid value 'abc'" in message
@@ -410,6 +412,26 @@ def test_headers_line_ends_and_columns_of_text(tmp_path):
     assert "must be plain or compressed by gzip, bzip2 or Zstandard, received zip" in error_of(
         path, schema
     )
+
+
+@pytest.mark.parametrize("rest", ["", "\n", "\n\r\n\n"])
+def test_text_without_a_row(tmp_path, rest):
+    """A header alone, and empty lines, are no rows."""
+    path = tmp_path / "log.csv"
+    path.write_text("y,x,t" + rest)
+    schema = Schema("y", [Dense("x")], [Sparse("t", ids="hash", num_ids=9)])
+    assert list(read(path, schema, 4)) == []
+
+
+def test_a_quote_that_is_not_closed(tmp_path):
+    """The lines up to the next quote are no part of a field: the place is named."""
+    path = tmp_path / "log.csv"
+    schema = Schema("y", [Dense("x")], [Sparse("t", ids="hash", num_ids=9)])
+    path.write_text('y,x,t\n1,1,a\n0,2,"\n1,3,c\n0,4,"d\n1,5,e\n')
+    message = error_of(path, schema)
+    assert f"{path}: one of the lines 2 to 6 has a quote that is not closed" in message
+    path.write_text('y,x,t\n1,1,"a ""b"", c"\n\n0,2,5" pipe\n')
+    assert sum(len(labels) for _, labels in read(path, schema, 4)) == 2
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,23 @@ import pyarrow.parquet as pq
 
 from tfrec_models._files import atomic_path
 from tfrec_models.datasets._columns import Block, RowError
-from tfrec_models.datasets._csv import BYTE_ORDER_MARK, CsvSource, explained
+from tfrec_models.datasets._csv import CsvSource, explained
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._listing import RECORDS
 from tfrec_models.datasets._parquet import ParquetSource, Unit
 from tfrec_models.datasets._prepared import PreparedLayout
 from tfrec_models.datasets._sources import open_files
-from tfrec_models.datasets._text_lines import count_lines, lines_of
+from tfrec_models.datasets._text_lines import (
+    count_lines,
+    is_empty,
+    is_row_a_line,
+    number_of_lines,
+    rows_of,
+    split_lines,
+)
 
 _GROUP_ROWS = 1 << 17
-_UNCLOSED = "is not one row: a quote or carriage return in it goes on in the next line"
+_UNCLOSED = "has a quote that is not closed in it"
 
 
 class TooManyRejected(ValueError):
@@ -182,35 +189,29 @@ class _Run:
             return
         layout = self._source.layout(file)
         try:
-            for lines in lines_of(file, part.start, part.stop):
-                count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-                first = self.lines
-                if part.start == first == 0:
-                    lines = lines.removeprefix(BYTE_ORDER_MARK)
-                    if layout.has_header:
-                        lines = lines.partition(b"\n")[2]
-                        first = 1
+            for first, lines in rows_of(file, part.start, part.stop, layout.has_header):
                 yield from self._batches_of_lines(layout, lines, first)
-                self.lines += count
+                self.lines = first + number_of_lines(lines)
         except OSError as error:
             raise explained(file, error, has_header=False) from error
         file.check_unchanged()
 
     def _batches_of_lines(self, layout, lines, first):
         """The lines that are as declared."""
-        if not lines.strip(b"\r\n"):
+        if is_empty(lines):
             return []
         try:
             return [self._batch_of_lines(layout, lines)]
         except (RowError, pa.ArrowInvalid):
             numbered = [
-                (first + i, line) for i, line in enumerate(_split(lines)) if line.strip(b"\r\n")
+                (first + i, line) for i, line in enumerate(split_lines(lines)) if not is_empty(line)
             ]
         # Most lines that are wrong are cut off or joined: they are found without parsing.
         delimiter, expected, left = layout.delimiter.encode(), len(layout.names), []
         for number, line in numbered:
             fields = line.count(delimiter) + 1
-            if fields == expected or b'"' in line:
+            # What is in quotes may hold delimiters, and a carriage return ends a row too.
+            if fields == expected or b'"' in line or b"\r" in line.rstrip(b"\r\n"):
                 left.append((number, line))
             else:
                 self._reject_line(number, f"has {fields} fields, expected {expected}", line)
@@ -232,10 +233,7 @@ class _Run:
 
     def _batch_of_lines(self, layout, lines):
         batch = self._source.batch_of_lines(self.file, layout, lines)
-        # A quote without its other one makes Arrow take the following lines for parts of a field.
-        if batch.num_rows != lines.count(b"\n") + (not lines.endswith(b"\n")) and (
-            batch.num_rows != sum(bool(line.strip(b"\r\n")) for line in _split(lines))
-        ):
+        if not is_row_a_line(batch.num_rows, lines):
             raise RowError("", _UNCLOSED)
         last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
         if last.count(b'"') % 2:
@@ -259,11 +257,6 @@ class _Run:
 
     def _is_too_many(self):
         return self._allowed is not None and len(self.rejected) >= self._allowed
-
-
-def _split(lines):
-    """Lines with their line feeds; a carriage return alone ends none."""
-    return [line + b"\n" for line in lines.removesuffix(b"\n").split(b"\n")]
 
 
 def _what(error):

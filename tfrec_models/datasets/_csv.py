@@ -1,6 +1,8 @@
 """Files of separated values as blocks of rows."""
 
+import contextlib
 import dataclasses
+import re
 
 import pyarrow as pa
 import pyarrow.csv
@@ -8,18 +10,16 @@ import pyarrow.csv
 from tfrec_models.datasets import _listing
 from tfrec_models.datasets._columns import Block
 from tfrec_models.datasets._names import check_columns
+from tfrec_models.datasets._opened import opened
 from tfrec_models.datasets._parquet import Unit
-
-CODECS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-_REFUSED = {
-    b"\xfd7zXZ\x00": "xz",
-    b"PK\x03\x04": "zip",
-    b"\x04\x22\x4d\x18": "lz4",
-    b"\x1f\x9d": "compress (.Z)",
-    b"7z\xbc\xaf": "7-Zip",
-}
-_BLOCK_BYTES = 1 << 22
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+from tfrec_models.datasets._text_lines import (
+    BYTE_ORDER_MARK,
+    is_empty,
+    is_row_a_line,
+    number_of_lines,
+    rows_of,
+    split_lines,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,24 +78,32 @@ class CsvSource:
         if not file.size:
             return
         layout = self.layout(file)
-        read = pyarrow.csv.ReadOptions(
-            column_names=self._names, block_size=_BLOCK_BYTES, use_threads=False
-        )
-        parse = pyarrow.csv.ParseOptions(delimiter=layout.delimiter)
         first_row = 0
         try:
-            with (
-                opened(file) as stream,
-                pyarrow.csv.open_csv(
-                    stream, read_options=read, parse_options=parse, convert_options=layout.convert
-                ) as batches,
-            ):
-                for batch in batches:
-                    yield Block(self._completed(batch, file), file.path, first_row)
+            with contextlib.closing(rows_of(file, 0, None, layout.has_header)) as parts:
+                for first, lines in parts:
+                    if is_empty(lines):
+                        continue
+                    batch = self._batch_of_file(file, layout, first, lines)
+                    yield Block(batch, file.path, first_row)
                     first_row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise explained(file, error, has_header=self._names is None) from error
         file.check_unchanged()
+
+    def _batch_of_file(self, file, layout, first, lines):
+        """The record batch of some lines, of which `first` are before them in the file."""
+        try:
+            batch = self.batch_of_lines(file, layout, lines)
+        except pa.ArrowInvalid as error:
+            raise pa.ArrowInvalid(_with_line(str(error), first, lines)) from error
+        if not is_row_a_line(batch.num_rows, lines):
+            raise ValueError(
+                f"{file.path}: one of the lines {first + 1} to {first + number_of_lines(lines)} "
+                "has a quote that is not closed in it. Repair it; what is in quotes cannot go on "
+                "in the next line."
+            )
+        return batch
 
     def layout(self, file):
         """How the lines of a file are to be read, after a look at the first one."""
@@ -180,20 +188,6 @@ class CsvSource:
             )
 
 
-def opened(file):
-    """A stream of a file's bytes, unpacked whatever compresses it."""
-    with file.filesystem.open_input_file(file.path) as raw:
-        start = raw.read(6)
-    for magic, name in _REFUSED.items():
-        if start.startswith(magic):
-            raise ValueError(
-                f"{file.path} must be plain or compressed by gzip, bzip2 or Zstandard, received "
-                f"{name}; unpack it first."
-            )
-    codec = next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)
-    return file.filesystem.open_input_stream(file.path, compression=codec)
-
-
 def text_types(schema):
     """What the fields of a text file are read as: numbers, integers or text."""
     types = {column.name: pa.float64() for column in schema.dense}
@@ -207,6 +201,12 @@ def text_types(schema):
     if schema.label is not None:
         types[schema.label] = pa.float64()
     return types
+
+
+def _with_line(message, first, lines):
+    """What Arrow says about a row of some lines, with the number of its line in the file."""
+    filled = [i for i, line in enumerate(split_lines(lines)) if not is_empty(line)]
+    return re.sub(r"Row #(\d+)", lambda row: f"Row #{first + filled[int(row[1]) - 1] + 1}", message)
 
 
 def explained(file, error, has_header):

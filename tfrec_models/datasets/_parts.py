@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tfrec_models.datasets._csv import CODECS, CsvSource
+from tfrec_models.datasets._csv import CsvSource
+from tfrec_models.datasets._opened import CODECS
 from tfrec_models.datasets._parquet import ParquetSource
 
 # As much of a source as one part has, in bytes, where it can be cut.
