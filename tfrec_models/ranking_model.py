@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models import execution
-from tfrec_models._checks.arguments import check_positive
+from tfrec_models._checks.arguments import check_not_negative
 from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
 from tfrec_models._keyed_jagged_data import KeyedJaggedData
@@ -28,7 +28,7 @@ class RankingModel(
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
 
     Args:
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         **kwargs: those of `keras.Model`.
     """
 
@@ -37,7 +37,7 @@ class RankingModel(
 
     def __init__(self, dense_in_features, **kwargs):
         super().__init__(**kwargs)
-        dense_in_features = check_positive("dense_in_features", dense_in_features)
+        dense_in_features = check_not_negative("dense_in_features", dense_in_features)
         self.dense_in_features = dense_in_features
         # Lookups of ragged ids do not compile; jit_compile="auto" would try to on a GPU.
         self.supports_jit = False

@@ -12,7 +12,7 @@ from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollect
 from tfrec_models.embeddings.table_initializer import starting_within
 from tfrec_models.layers.field_factorization_machine import FieldFactorizationMachine
 from tfrec_models.layers.mlp import MLP
-from tfrec_models.layers.perceptron import linear
+from tfrec_models.layers.perceptron import apply_linear, linear
 from tfrec_models.ranking_model import RankingModel, with_equal_batch_sizes
 
 # The standard deviation of the second-order term before training, of bags of one id.
@@ -47,7 +47,7 @@ class DeepFMRanker(RankingModel):
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         deep_layer_sizes: list of at least one int, the layers of the MLP; a linear layer to one
             column follows.
         **kwargs: those of `keras.Model`.
@@ -168,7 +168,7 @@ class DeepFMRanker(RankingModel):
         # export would differ from `predict` in the last bit.
         return tf.add_n(
             [
-                self.dense_first_order(dense_features),
+                apply_linear(self.dense_first_order, dense_features),
                 first_order,
                 self.fm(fields),
                 self.deep_head(deep),

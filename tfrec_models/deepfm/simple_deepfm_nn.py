@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrec_models._checks.arguments import check_positive
+from tfrec_models._checks.arguments import check_not_negative
 from tfrec_models.deepfm.dense_arch import DenseArch
 from tfrec_models.deepfm.fm_interaction_arch import FMInteractionArch
 from tfrec_models.deepfm.over_arch import OverArch
@@ -36,7 +36,7 @@ class SimpleDeepFMNN(RankingModel):
     https://arxiv.org/abs/1703.04247.
 
     Args:
-        num_dense_features: int, the number of dense features.
+        num_dense_features: int, the number of dense features, 0 or more.
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
         hidden_layer_size: int, the columns of the dense arch's hidden layer.
@@ -99,7 +99,7 @@ class SimpleDeepFMNN(RankingModel):
         deep_fm_dimension,
         **kwargs,
     ):
-        num_dense_features = check_positive("num_dense_features", num_dense_features)
+        num_dense_features = check_not_negative("num_dense_features", num_dense_features)
         super().__init__(num_dense_features, **kwargs)
         num_features, dim = count_and_dim(embedding_bag_collection)
         policy = self.dtype_policy

@@ -10,7 +10,7 @@ class DenseArch(keras.layers.Layer):
     """An MLP over the dense features, with ReLU after every layer, the last too.
 
     Args:
-        in_features: int, the number of dense features.
+        in_features: int, the number of dense features; with 0 the output is a learned constant.
         layer_sizes: list of int, the layers' output columns. In DLRM the last must be the
             embedding dim D.
         **kwargs: those of `keras.layers.Layer`.
@@ -22,7 +22,7 @@ class DenseArch(keras.layers.Layer):
         `(batch, layer_sizes[-1])`.
 
     Raises:
-        ValueError: on sizes that are not positive, or none.
+        ValueError: on in_features below 0, layer sizes that are not positive, or none.
 
     Example:
 

@@ -20,7 +20,7 @@ class DLRM_DCN(DLRM):  # noqa: N801, the name is TorchRec's
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
         dcn_num_layers: int, the number of cross layers.

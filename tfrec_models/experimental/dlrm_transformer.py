@@ -18,7 +18,7 @@ class DLRM_Transformer(DLRM):  # noqa: N801, the name is TorchRec's
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D, a multiple of nhead.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
         nhead: int, the number of attention heads.
