@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -86,7 +88,13 @@ class DeepFMRanker(RankingModel):
     TensorShape([2, 1])
     """
 
-    def __init__(self, embedding_bag_collection, dense_in_features, deep_layer_sizes, **kwargs):
+    def __init__(
+        self,
+        embedding_bag_collection: EmbeddingBagCollection,
+        dense_in_features: int,
+        deep_layer_sizes: Sequence[int],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dense_in_features, **kwargs)
         deep_layer_sizes = check_sizes("deep_layer_sizes", deep_layer_sizes)
         if not deep_layer_sizes:
@@ -120,7 +128,7 @@ class DeepFMRanker(RankingModel):
         self.deep_head = linear(deep_layer_sizes[-1], 1, bias=False, name="deep_head", dtype=policy)
 
     @property
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         return 1
 
     @property

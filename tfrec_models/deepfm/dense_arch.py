@@ -1,5 +1,7 @@
 """The dense half of SimpleDeepFMNN."""
 
+from typing import Any
+
 import keras
 
 from tfrec_models._checks.arguments import check_not_negative, check_positive
@@ -33,7 +35,9 @@ class DenseArch(keras.layers.Layer):
     TensorShape([20, 3])
     """
 
-    def __init__(self, in_features, hidden_layer_size, embedding_dim, **kwargs):
+    def __init__(
+        self, in_features: int, hidden_layer_size: int, embedding_dim: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         in_features = check_not_negative("in_features", in_features)
         hidden_layer_size = check_positive("hidden_layer_size", hidden_layer_size)

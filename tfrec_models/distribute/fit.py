@@ -1,5 +1,9 @@
 """Fault-tolerant `fit` with exact resume."""
 
+import os
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -13,20 +17,20 @@ from tfrec_models.distribute.worker_exit import limit_exit
 
 
 def fit(
-    model,
-    dataset,
-    checkpoint_directory,
+    model: Any,
+    dataset: Any,
+    checkpoint_directory: str | os.PathLike[str],
     *,
-    epochs=1,
-    steps_per_epoch=None,
-    save_every=None,
-    max_to_keep=3,
-    callbacks=(),
-    verbose="auto",
-    validation_data=None,
-    validation_steps=None,
-    validation_freq=1,
-):
+    epochs: int = 1,
+    steps_per_epoch: int | None = None,
+    save_every: int | None = None,
+    max_to_keep: int = 3,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+    validation_data: Any = None,
+    validation_steps: int | None = None,
+    validation_freq: int = 1,
+) -> keras.callbacks.History:
     """`model.fit`, with checkpoints, that goes on where a killed run stopped.
 
     Run the same script again: without a checkpoint in the directory it begins, with one it goes

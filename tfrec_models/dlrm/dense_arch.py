@@ -1,5 +1,8 @@
 """The dense half of DLRM."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models.layers.mlp import MLP
@@ -32,7 +35,7 @@ class DenseArch(keras.layers.Layer):
     TensorShape([20, 3])
     """
 
-    def __init__(self, in_features, layer_sizes, **kwargs):
+    def __init__(self, in_features: int, layer_sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = MLP(in_features, layer_sizes, dtype=self.dtype_policy, name="model")
         if not self.model.layer_sizes:

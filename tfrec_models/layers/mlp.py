@@ -1,5 +1,8 @@
 """Multi-layer perceptron."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models._checks.arguments import check_not_negative, check_sizes, check_width
@@ -39,13 +42,13 @@ class MLP(keras.layers.Layer):
 
     def __init__(
         self,
-        in_size,
-        layer_sizes,
-        bias=True,
-        activation="relu",
-        activation_on_last=True,
-        **kwargs,
-    ):
+        in_size: int,
+        layer_sizes: Sequence[int],
+        bias: bool = True,
+        activation: str | Callable[..., Any] | None = "relu",
+        activation_on_last: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         in_size = check_not_negative("in_size", in_size)
         layer_sizes = check_sizes("layer_sizes", layer_sizes)

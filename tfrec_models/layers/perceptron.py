@@ -1,6 +1,8 @@
 """Dense layer with an activation."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -40,7 +42,14 @@ class Perceptron(keras.layers.Layer):
     TensorShape([4, 2])
     """
 
-    def __init__(self, in_size, out_size, bias=True, activation="relu", **kwargs):
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        bias: bool = True,
+        activation: str | Callable[..., Any] | None = "relu",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         in_size = check_not_negative("in_size", in_size)
         out_size = check_positive("out_size", out_size)
