@@ -29,9 +29,8 @@ def test_names_that_are_here():
     assert checked > 100
 
 
-def test_the_page_is_the_one_of_today():
+def test_the_page_is_the_one_of_today(torchrec):
     """It is what the script makes of the installed packages."""
-    pytest.importorskip("torchrec")
     spec = importlib.util.spec_from_file_location(
         "torchrec_api_table", ROOT / "scripts" / "torchrec_api_table.py"
     )
