@@ -6,8 +6,6 @@ import inspect
 import pathlib
 import re
 
-import pytest
-
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "torchrec_api.md"
 
