@@ -13,7 +13,7 @@ from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_vari
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData
 from tfrec_models.distribute.resume import Resume
-from tfrec_models.distribute.worker_exit import limit_exit
+from tfrec_models.distribute.watchdog import limit_exit
 
 
 def fit(
@@ -57,7 +57,7 @@ def fit(
     after early stopping does nothing.
 
     Under MultiWorkerMirroredStrategy a worker that failed, because its peer was lost for instance,
-    exits within ten seconds of the end of its script; see `worker_exit.limit_exit`.
+    exits within ten seconds of the end of its script; see `watchdog.limit_exit`.
 
     Args:
         model: `keras.Model`, compiled; made and compiled in the strategy's scope, if any.

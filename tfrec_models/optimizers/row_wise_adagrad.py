@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models.optimizers._checks import check_accumulator
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 from tfrec_models.optimizers.unwrap import table_optimizer
 
 _ADAM_FAMILY = ("Adam", "AdamW", "Adamax", "Nadam")
