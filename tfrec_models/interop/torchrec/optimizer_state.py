@@ -25,7 +25,7 @@ def torchrec_optimizer_state(
     optimizer: Any,
     distributed: bool = False,
     keep_oov_rows: bool = False,
-):
+) -> dict[str, dict[str, Any]]:
     """Returns the tables' optimizer state as TorchRec's fused optimizer keeps it.
 
     The "state" of `FusedEmbeddingBagCollection.fused_optimizer().state_dict()`: for each table
@@ -77,7 +77,7 @@ def torchrec_optimizer_state(
 
 def load_torchrec_optimizer_state(
     layer: keras.layers.Layer, optimizer: Any, state: Mapping[str, Any], strict: bool = True
-):
+) -> None:
     """Sets the tables' optimizer state from that of TorchRec's fused optimizer.
 
     All values are converted and checked before the first is written: nothing is changed unless

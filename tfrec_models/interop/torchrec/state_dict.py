@@ -52,7 +52,7 @@ def torchrec_state_dict(layer: keras.layers.Layer, keep_oov_rows: bool = False) 
 
 def load_torchrec_state_dict(
     layer: keras.layers.Layer, state_dict: Mapping[str, Any], strict: bool = True
-):
+) -> None:
     """Sets a layer's weights from a TorchRec state dict.
 
     All values are converted and checked before the first is written: nothing is changed unless
