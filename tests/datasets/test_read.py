@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tests.datasets import log_files
 from tfrec_models.datasets import Dense, Schema, Sparse, read
-from tfrec_models.datasets._batches import Batches
+from tfrec_models.datasets._batches import Batches, Order
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._sources import open_source
 
@@ -137,7 +137,7 @@ def test_threads_end_with_the_iterator(tmp_path):
     source = open_source(folder, NUMBERED, NUMBERED.columns)
     encoder = Encoder(NUMBERED, source.types)
     before = set(threading.enumerate())
-    batches = Batches(source, encoder, 4, False, 0, 100, (0, 1), 2).of_epoch(0)
+    batches = Batches(source, encoder, 4, False, Order(0, 100, (0, 1)), 2).of_epoch(0)
     next(batches)
     started = set(threading.enumerate()) - before
     assert started

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.datasets import log_files
-from tfrec_models.datasets import Dense, Schema, Sparse, read
+from tfrec_models.datasets import Dense, Schema, Sparse, convert, read
 
 SETTINGS = settings(
     max_examples=6,
@@ -118,3 +118,21 @@ def test_all_formats_read_alike(log, batch_size):
             # Without a row a file of examples does not tell its features.
             path = log_files.write_tfrecord(f"{folder}/log.tfrecord", rows, names)
             check(schema, rows, read(path, schema, batch_size))
+
+
+@SETTINGS
+@given(logs(PLAIN, "|"), st.integers(1, 30))
+def test_what_is_converted_reads_as_plain_python(log, batch_size):
+    """Parquet and text, turned into ready ids: the same ids, bags and order."""
+    schema, types, rows = log
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [
+            log_files.write_parquet(f"{folder}/log.parquet", rows, types),
+            log_files.write_csv(f"{folder}/log.csv", rows, list(types)),
+        ]
+        schema.fit(sources[0], progress=False)
+        for number, source in enumerate(sources):
+            out = f"{folder}/{number}"
+            manifest = convert(source, schema, out, num_processes=1, progress=False)
+            assert (manifest["rows"], manifest["rejected"]) == (len(rows), 0)
+            check(schema, rows, read(out, Schema.load(f"{out}/schema.yaml"), batch_size))

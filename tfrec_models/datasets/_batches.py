@@ -4,11 +4,45 @@ import dataclasses
 
 import numpy as np
 
+from tfrec_models._checks.arguments import check_positive
 from tfrec_models.datasets._packed import joined
 from tfrec_models.datasets._threads import ahead, in_turn, mapped
 
 # Files or row groups that are read in turn while shuffling.
 _CYCLE = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which rows of a source are given, and in which order.
+
+    Args:
+        seed: int, or None for the source's own order.
+        shuffle_buffer: int, rows that are shuffled together.
+        shard: pair (index, count) of int.
+    """
+
+    seed: int | None
+    shuffle_buffer: int
+    shard: tuple[int, int]
+
+    @classmethod
+    def checked(cls, shuffle, seed, shuffle_buffer, shard):
+        """An `Order` of the arguments of `read`, which see."""
+        check_positive("shuffle_buffer", shuffle_buffer)
+        index, count = shard
+        check_positive("The count of shard", count)
+        if not 0 <= index < count:
+            raise ValueError(
+                f"shard must be (index, count) with 0 <= index < count, received {shard}."
+            )
+        if not shuffle and seed is not None:
+            raise ValueError(f"seed goes with shuffle=True, received seed={seed}.")
+        if shuffle and seed is None:
+            if count > 1:
+                raise ValueError("Shuffled shards need a seed, the same for all workers.")
+            seed = int(np.random.default_rng().integers(2**62))
+        return cls(seed, shuffle_buffer, shard)
 
 
 @dataclasses.dataclass
@@ -20,9 +54,7 @@ class Batches:
         encoder: function from a block to `Packed`.
         batch_size: int.
         drop_remainder: bool.
-        seed: int, or None for the source's own order.
-        shuffle_buffer: int, rows that are shuffled together.
-        shard: pair (index, count) of int.
+        order: `Order`.
         num_threads: int, threads that encode.
     """
 
@@ -30,9 +62,7 @@ class Batches:
     encoder: object
     batch_size: int
     drop_remainder: bool
-    seed: int | None
-    shuffle_buffer: int
-    shard: tuple[int, int]
+    order: Order
     num_threads: int
 
     def num_batches(self):
@@ -46,25 +76,25 @@ class Batches:
 
     def of_epoch(self, epoch):
         """Yields the batches of an epoch as `Packed`."""
-        rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
+        rng = None if self.order.seed is None else np.random.default_rng([self.order.seed, epoch])
         units = self.source.units()
         if rng is not None:
             units = [units[i] for i in rng.permutation(len(units))]
         blocks = ahead(self._shard_of(units, shuffled=rng is not None))
         rows = mapped(self.encoder, blocks, self.num_threads)
         if rng is not None:
-            rows = _shuffled(rows, rng, self.shuffle_buffer)
+            rows = _shuffled(rows, rng, self.order.shuffle_buffer)
         yield from _cut(rows, self.batch_size, self.drop_remainder)
 
     def _range(self, num_rows):
-        index, count = self.shard
+        index, count = self.order.shard
         return num_rows * index // count, num_rows * (index + 1) // count
 
     def _shard_of(self, units, shuffled):
         cycle = _CYCLE if shuffled else 1
         if any(unit.num_rows is None for unit in units):
             blocks = in_turn((self.source.blocks(unit) for unit in units), cycle)
-            return _every(blocks, *self.shard)
+            return _every(blocks, *self.order.shard)
         ends = np.cumsum([unit.num_rows for unit in units])
         start, stop = self._range(int(ends[-1]) if len(ends) else 0)
         pieces = (
@@ -80,8 +110,8 @@ def _part(blocks, start, stop):
     first = 0
     for block in blocks:
         begin = max(start - first, 0)
-        end = min(stop - first, block.batch.num_rows)
-        first += block.batch.num_rows
+        end = min(stop - first, len(block))
+        first += len(block)
         if begin < end:
             yield block.part(begin, end)
         if first >= stop:
@@ -93,7 +123,7 @@ def _every(blocks, index, count):
     """Every `count`-th row, from number `index`, of blocks whose number only reading tells."""
     seen = 0
     for block in blocks:
-        num_rows = block.batch.num_rows
+        num_rows = len(block)
         rows = np.arange((index - seen) % count, num_rows, count)
         seen += num_rows
         if count == 1:

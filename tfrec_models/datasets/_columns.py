@@ -19,6 +19,19 @@ _TEXTS = (
 )
 
 
+class RowError(ValueError):
+    """A row that is not as the schema declares.
+
+    Args:
+        where: str, the file and the rows.
+        what: str, the column and what is wrong with it.
+    """
+
+    def __init__(self, where, what):
+        super().__init__(f"{where}, {what}")
+        self.what = what
+
+
 @dataclasses.dataclass
 class Block:
     """Some consecutive rows of a source.
@@ -35,6 +48,9 @@ class Block:
     first_row: int
     rows: np.ndarray | None = None
 
+    def __len__(self):
+        return self.batch.num_rows
+
     def part(self, start, stop):
         """Consecutive rows."""
         if stop - start == self.batch.num_rows:
@@ -49,14 +65,14 @@ class Block:
         return array
 
     def error(self, column, message, row=None):
-        """A ValueError that says where."""
+        """A `RowError` that says where."""
         if row is None:
             last = self.batch.num_rows - 1 if self.rows is None else int(self.rows[-1])
             where = f"rows {self.first_row} to {self.first_row + last}"
         else:
             row = row if self.rows is None else int(self.rows[row])
             where = f"row {self.first_row + row}"
-        return ValueError(f"{self.name}, {where}, column {column!r}: {message}")
+        return RowError(f"{self.name}, {where}", f"column {column!r}: {message}")
 
 
 @dataclasses.dataclass

@@ -1,5 +1,7 @@
 """Files of separated values as blocks of rows."""
 
+import dataclasses
+
 import pyarrow as pa
 import pyarrow.csv
 
@@ -17,6 +19,23 @@ _REFUSED = {
     b"7z\xbc\xaf": "7-Zip",
 }
 _BLOCK_BYTES = 1 << 22
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLayout:
+    """How the lines of a file are read.
+
+    Args:
+        delimiter: str.
+        names: list of str, the columns of the file.
+        has_header: bool, whether the first line names them.
+        convert: `pyarrow.csv.ConvertOptions`.
+    """
+
+    delimiter: str
+    names: list[str]
+    has_header: bool
+    convert: pyarrow.csv.ConvertOptions
 
 
 class CsvSource:
@@ -47,14 +66,42 @@ class CsvSource:
         """The files."""
         return [Unit(i, None) for i in range(len(self._files))]
 
+    @property
+    def files(self):
+        """The files, by the number of their unit."""
+        return self._files
+
     def blocks(self, unit):
         """Yields the blocks of a file."""
         file = self._files[unit.number]
         if not file.size:
             return
+        layout = self.layout(file)
+        read = pyarrow.csv.ReadOptions(
+            column_names=self._names, block_size=_BLOCK_BYTES, use_threads=False
+        )
+        parse = pyarrow.csv.ParseOptions(delimiter=layout.delimiter)
+        first_row = 0
+        try:
+            with (
+                opened(file) as stream,
+                pyarrow.csv.open_csv(
+                    stream, read_options=read, parse_options=parse, convert_options=layout.convert
+                ) as batches,
+            ):
+                for batch in batches:
+                    yield Block(self._completed(batch, file), file.path, first_row)
+                    first_row += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise explained(file, error, has_header=self._names is None) from error
+        file.check_unchanged()
+
+    def layout(self, file):
+        """How the lines of a file are to be read, after a look at the first one."""
         first = self._first_line(file)
         delimiter = self._delimiter or ("\t" if "\t" in first else ",")
-        self._check_header(file, first, delimiter)
+        fields = [field.strip().strip('"') for field in first.split(delimiter)]
+        self._check_header(file, fields)
         partition = {name for name, _ in file.partition}
         convert = pyarrow.csv.ConvertOptions(
             column_types=self._types,
@@ -65,28 +112,42 @@ class CsvSource:
             true_values=["1", "true", "True"],
             false_values=["0", "false", "False"],
         )
+        return TextLayout(delimiter, self._names or fields, self._names is None, convert)
+
+    def batch_of_lines(self, file, layout, lines, on_wrong_row):
+        """The record batch of some whole lines of a file.
+
+        Args:
+            file: `DataFile`.
+            layout: `TextLayout` of the file.
+            lines: bytes.
+            on_wrong_row: function that is given each `pyarrow.csv.InvalidRow`, a line with another
+                number of fields; it is left out.
+
+        Raises:
+            pa.ArrowInvalid: on a field that is not of its column's type.
+        """
+
+        def skip(row):
+            on_wrong_row(row)
+            return "skip"
+
         read = pyarrow.csv.ReadOptions(
-            column_names=self._names, block_size=_BLOCK_BYTES, use_threads=False
+            column_names=layout.names, block_size=max(len(lines), 1), use_threads=False
         )
-        parse = pyarrow.csv.ParseOptions(delimiter=delimiter)
-        first_row = 0
-        try:
-            with (
-                opened(file) as stream,
-                pyarrow.csv.open_csv(
-                    stream, read_options=read, parse_options=parse, convert_options=convert
-                ) as batches,
-            ):
-                for batch in batches:
-                    batch = self._with_empty_lists(batch)
-                    batch = _listing.with_partition(
-                        batch, file, self._partition_types, self._columns
-                    )
-                    yield Block(batch, file.path, first_row)
-                    first_row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise _explained(file, error, has_header=self._names is None) from error
-        file.check_unchanged()
+        parse = pyarrow.csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=skip)
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(lines),
+            read_options=read,
+            parse_options=parse,
+            convert_options=layout.convert,
+        ).combine_chunks()
+        [batch] = table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+        return self._completed(batch, file)
+
+    def _completed(self, batch, file):
+        batch = self._with_empty_lists(batch)
+        return _listing.with_partition(batch, file, self._partition_types, self._columns)
 
     def _with_empty_lists(self, batch):
         """Empty fields of lists are lists without values, not nulls."""
@@ -101,11 +162,10 @@ class CsvSource:
             with opened(file) as stream:
                 start = stream.read(1 << 16)
         except OSError as error:
-            raise _explained(file, error, False) from error
+            raise explained(file, error, False) from error
         return start.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8", "replace").lstrip("\ufeff")
 
-    def _check_header(self, file, first, delimiter):
-        fields = [field.strip().strip('"') for field in first.split(delimiter)]
+    def _check_header(self, file, fields):
         if self._names is None:
             there = [*fields, *(name for name, _ in file.partition)]
             try:
@@ -151,7 +211,8 @@ def text_types(schema):
     return types
 
 
-def _explained(file, error, has_header):
+def explained(file, error, has_header):
+    """What Arrow says about a file of text, with its name and what to do."""
     message = str(error)
     if isinstance(error, OSError):
         what = "is cut off" if "Truncated" in message else "cannot be read or unpacked"

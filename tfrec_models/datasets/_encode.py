@@ -37,19 +37,18 @@ class Encoder:
         }
         self._num_ids = {column.name: schema.num_ids(column.name) for column in self._sparse}
         self._is_weighted = schema.is_weighted
-        self.is_ragged = self._is_weighted or any(
-            column.is_list or column.missing == "drop" for column in self._sparse
-        )
+        self.has_lists = [
+            bool(column.is_list) or column.missing == "drop" for column in self._sparse
+        ]
+        self.is_ragged = self._is_weighted or any(self.has_lists)
 
     def __call__(self, block):
         num_rows = block.batch.num_rows
         dense = np.empty((num_rows, len(self._dense)), np.float32)
-        for i, (column, transform) in enumerate(self._dense):
-            dense[:, i] = transform(block, column, numbers_of(block, column.name, column.fill))
-        labels = None
-        if self._label is not None:
-            labels = numbers_of(block, self._label).astype(np.float32, copy=False)
-        features = [self._ids(block, column) for column in self._sparse]
+        for i, numbers in enumerate(self.dense_columns(block)):
+            dense[:, i] = numbers
+        labels = self.labels(block)
+        features = self.sparse_columns(block)
         if self.is_ragged:
             ids, splits, weights = _interleaved(features, num_rows, self._is_weighted)
         else:
@@ -57,6 +56,21 @@ class Encoder:
             for i, (values, _, _) in enumerate(features):
                 ids[:, i] = values
         return Packed(dense, ids, labels, splits, weights, len(features))
+
+    def labels(self, block):
+        """Labels (n,) float32, or None."""
+        if self._label is None:
+            return None
+        return numbers_of(block, self._label).astype(np.float32, copy=False)
+
+    def dense_columns(self, block):
+        """Yields the (n,) numbers of each dense feature."""
+        for column, transform in self._dense:
+            yield transform(block, column, numbers_of(block, column.name, column.fill))
+
+    def sparse_columns(self, block):
+        """(flat ids, lengths or None, weights or None) of each feature, in the packed order."""
+        return [self._ids(block, column) for column in self._sparse]
 
     def _ids(self, block, column):
         """Flat ids, lengths or None, weights or None."""

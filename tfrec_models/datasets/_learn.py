@@ -9,11 +9,7 @@ from tfrec_models.datasets._encode import as_text, integers_of, resolved
 from tfrec_models.datasets._progress import Progress
 from tfrec_models.datasets._sources import open_source
 from tfrec_models.datasets._threads import ahead
-
-# Values and counts are summed up each time so many have gathered.
-_COMPACT_AT = 1 << 20
-# Quantiles are those of a random sample of at most twice as many numbers.
-_SAMPLE = 1 << 17
+from tfrec_models.datasets._value_counts import Sample, ValueCounts
 
 
 def learn(schema, source, progress, options):
@@ -103,29 +99,23 @@ class _Quantiles:
 
     def __init__(self, num_buckets):
         self._num_buckets = num_buckets
-        self._rng = np.random.default_rng(0)
-        self._numbers, self._keys = np.empty(0), np.empty(0)
+        self._sample = Sample()
 
     def add(self, x):
-        # The numbers with the smallest random keys are a sample without replacement.
-        self._numbers = np.concatenate([self._numbers, x])
-        self._keys = np.concatenate([self._keys, self._rng.random(len(x))])
-        if len(self._keys) > 2 * _SAMPLE:
-            kept = np.sort(np.argpartition(self._keys, _SAMPLE)[:_SAMPLE])
-            self._numbers, self._keys = self._numbers[kept], self._keys[kept]
+        self._sample.add(x)
 
     def result(self, before):
-        if not len(self._numbers):
+        if not len(self._sample.numbers):
             raise ValueError("There are no rows to learn quantiles from; fit a log with rows.")
         inner = np.arange(1, self._num_buckets) / self._num_buckets
-        return {"quantiles": np.quantile(self._numbers, inner).tolist()}
+        return {"quantiles": np.quantile(self._sample.numbers, inner).tolist()}
 
 
 class _Counts:
     """How often each value was seen."""
 
     def __init__(self):
-        self._parts, self._num_values = [], 0
+        self._counts = ValueCounts()
 
     def add_values(self, block, name, values):
         if pa.types.is_null(values.type):
@@ -134,24 +124,13 @@ class _Counts:
             text = as_text(block, name, values).cast(pa.large_string())
         except pa.ArrowInvalid as error:
             raise block.error(name, f"must hold text in UTF-8: {error}.") from None
-        counts = pc.value_counts(text)
-        self._parts.append(pa.table({"value": counts.field(0), "count": counts.field(1)}))
-        self._num_values += len(counts)
-        if self._num_values > _COMPACT_AT:
-            self._parts = [self._summed()]
-            # Not sooner again than after as many new values as there are.
-            self._num_values = -len(self._parts[0])
-
-    def _summed(self):
-        table = pa.concat_tables(self._parts)
-        table = table.group_by("value", use_threads=False).aggregate([("count", "sum")])
-        return table.rename_columns({"count_sum": "count"})
+        self._counts.add(text)
 
     def result(self, before, column):
         vocabulary = list(before or [])
-        if not self._parts:
+        table = self._counts.table()
+        if table is None:
             return vocabulary
-        table = self._summed()
         table = table.filter(pc.field("count") >= column.min_count)
         if vocabulary:
             known = pa.array(vocabulary, pa.large_string())

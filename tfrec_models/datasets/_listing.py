@@ -2,6 +2,7 @@
 
 import dataclasses
 import fnmatch
+import json
 import os
 import re
 import urllib.parse
@@ -9,6 +10,13 @@ import urllib.parse
 import pyarrow as pa
 import pyarrow.fs
 
+RECORDS = ".conversion"
+"""The folder of what tells how far a conversion is, in the folder it writes to."""
+MANIFEST = "manifest.json"
+"""The list of a conversion's files; written once they are complete."""
+
+# What lies beside data and is none.
+_NO_DATA = (".yaml", ".yml", ".json", ".jsonl", ".md")
 _GLOB = re.compile(r"[*?\[]")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -72,6 +80,7 @@ def _files_of(source, filesystem):
         return [_file(filesystem, info, "")]
     if info.type == pyarrow.fs.FileType.Directory:
         found = _below(filesystem, path)
+        _check_converted(filesystem, path, found)
     elif _GLOB.search(path):
         # The longest beginning without a wildcard is the folder to look through.
         parts = path.split("/")
@@ -88,18 +97,45 @@ def _files_of(source, filesystem):
 
 
 def _below(filesystem, folder):
-    """Files below a folder, without those that are hidden or bookkeeping (`_SUCCESS`, `.crc`)."""
+    """Files of data below a folder, without hidden ones and bookkeeping (`_SUCCESS`, `.crc`)."""
     selector = pyarrow.fs.FileSelector(folder, recursive=True, allow_not_found=True)
     infos = filesystem.get_file_info(selector)
     return [
         info
         for info in infos
         if info.type == pyarrow.fs.FileType.File
+        and not info.path.endswith(_NO_DATA)
         and not any(
             part.startswith(("_", ".")) and "=" not in part
             for part in info.path.removeprefix(folder).split("/")
         )
     ]
+
+
+def _check_converted(filesystem, folder, found):
+    """Raises ValueError where `convert` has not finished a folder, or a file of it is missing."""
+    folder = folder.rstrip("/")
+    records, manifest = filesystem.get_file_info([f"{folder}/{RECORDS}", f"{folder}/{MANIFEST}"])
+    if manifest.type != pyarrow.fs.FileType.File:
+        if records.type == pyarrow.fs.FileType.Directory:
+            raise ValueError(
+                f"{folder} holds a conversion that is not finished; run convert again, which goes "
+                "on where it was."
+            )
+        return
+    with filesystem.open_input_file(manifest.path) as file:
+        listed = json.loads(file.read())
+    if not isinstance(listed, dict) or "conversion" not in listed:
+        return
+    sizes = {info.path: info.size for info in found}
+    for file in listed["files"]:
+        size = sizes.get(f"{folder}/{file['name']}")
+        if size != file["bytes"]:
+            there = "it is not there" if size is None else f"it has {size}"
+            raise ValueError(
+                f"{folder}/{file['name']} must have {file['bytes']} bytes, as {MANIFEST} says; "
+                f"{there}. Convert the log again into another folder."
+            )
 
 
 def _regular(glob):

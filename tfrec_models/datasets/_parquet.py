@@ -25,6 +25,25 @@ class Unit:
     num_rows: int | None
 
 
+@dataclasses.dataclass(frozen=True)
+class RowGroup:
+    """A row group of one of several files.
+
+    Args:
+        file: int, the number of the file.
+        number: int, its number in the file.
+        first_row: int, the number of its first row in the file.
+        num_rows: int.
+        num_bytes: int, of its columns before they are compressed.
+    """
+
+    file: int
+    number: int
+    first_row: int
+    num_rows: int
+    num_bytes: int
+
+
 class ParquetSource:
     """Parquet files, row group by row group.
 
@@ -41,7 +60,7 @@ class ParquetSource:
         self._columns = columns
         self._partition_types = _listing.partition_types(files)
         self._metadata = []
-        self._row_groups = []
+        self.row_groups = []
         self.types = {}
         for number, file in enumerate(files):
             with named(file), file.filesystem.open_input_file(file.path) as opened:
@@ -50,35 +69,38 @@ class ParquetSource:
             self._check_types(file, metadata)
             first_row = 0
             for group in range(metadata.num_row_groups):
-                num_rows = metadata.row_group(group).num_rows
-                self._row_groups.append((number, group, first_row, num_rows))
+                of_group = metadata.row_group(group)
+                num_rows = of_group.num_rows
+                self.row_groups.append(
+                    RowGroup(number, group, first_row, num_rows, of_group.total_byte_size)
+                )
                 first_row += num_rows
 
     def units(self):
         """The row groups, file by file."""
-        return [Unit(i, rows) for i, (_, _, _, rows) in enumerate(self._row_groups)]
+        return [Unit(i, group.num_rows) for i, group in enumerate(self.row_groups)]
 
     def blocks(self, unit):
         """Yields the blocks of a row group."""
-        number, group, first_row, num_rows = self._row_groups[unit.number]
-        file, metadata = self._files[number], self._metadata[number]
+        group = self.row_groups[unit.number]
+        file, metadata = self._files[group.file], self._metadata[group.file]
         in_file = set(metadata.schema.to_arrow_schema().names)
         columns = [name for name in self._columns if name in in_file]
-        where = f"row group {group}"
+        where = f"row group {group.number}"
         seen = 0
         with named(file, where), file.filesystem.open_input_file(file.path) as opened:
             file.check_unchanged()
             batches = pq.ParquetFile(
                 opened, metadata=metadata, page_checksum_verification=True
-            ).iter_batches(_BLOCK_ROWS, [group], columns, use_threads=False)
+            ).iter_batches(_BLOCK_ROWS, [group.number], columns, use_threads=False)
             for batch in batches:
                 batch = _listing.with_partition(batch, file, self._partition_types, self._columns)
-                yield Block(batch, file.path, first_row + seen)
+                yield Block(batch, file.path, group.first_row + seen)
                 seen += batch.num_rows
-        if seen != num_rows:
+        if seen != group.num_rows:
             raise ValueError(
-                f"{file.path}, {where}: has {seen} rows, its footer says {num_rows}. Write the "
-                "file again."
+                f"{file.path}, {where}: has {seen} rows, its footer says {group.num_rows}. Write "
+                "the file again."
             )
 
     def _check_types(self, file, metadata):

@@ -13,18 +13,21 @@ class Progress:
 
     Args:
         what: str, what is done.
-        total: int or None, all rows.
+        total: int or None, all work: rows, or what `add` is told, such as bytes.
         shown: bool.
+        done: int, work that was done before.
     """
 
-    def __init__(self, what, total=None, shown=True):
+    def __init__(self, what, total=None, shown=True, done=0):
         self._what, self._total, self._shown = what, total, shown
         self._rows = 0
+        self._before, self._work = done, 0
         self._start = self._last = time.monotonic()
 
-    def add(self, rows):
-        """Counts rows."""
+    def add(self, rows, work=None):
+        """Counts rows, and work where it is not counted in rows."""
         self._rows += rows
+        self._work += rows if work is None else work
         now = time.monotonic()
         if self._shown and sys.stderr.isatty() and now - self._last >= _INTERVAL:
             self._last = now
@@ -37,9 +40,10 @@ class Progress:
             print(f"{start}{self._line(time.monotonic())}", file=sys.stderr, flush=True)
 
     def _line(self, now):
-        rate = self._rows / max(now - self._start, 1e-9)
-        text = f"{self._what}: {self._rows:,} rows, {rate:,.0f} rows/s"
-        if self._total and rate:
-            left = max(self._total - self._rows, 0) / rate
-            text += f", {self._rows / self._total:.0%}, {left:,.0f} s left"
+        seconds = max(now - self._start, 1e-9)
+        text = f"{self._what}: {self._rows:,} rows, {self._rows / seconds:,.0f} rows/s"
+        if self._total and self._work:
+            done = self._before + self._work
+            left = max(self._total - done, 0) * seconds / self._work
+            text += f", {done / self._total:.0%}, {left:,.0f} s left"
         return text

@@ -37,6 +37,17 @@ def open_source(source, schema, columns, format=None, delimiter=None, filesystem
             if value is not None:
                 raise ValueError(f"{name} is for files, received {value!r} with a table.")
         return TableSource(source, columns)
+    files, format = list_source(source, format, filesystem)
+    return open_files(files, format, schema, columns, delimiter)
+
+
+def list_source(source, format=None, filesystem=None):
+    """The files of a source, and their format.
+
+    Raises:
+        TypeError: on what are no paths.
+        ValueError: on files of several formats, or an unknown one.
+    """
     if not isinstance(source, str | list | tuple) and not hasattr(source, "__fspath__"):
         raise TypeError(
             "source must be paths of files, or a pandas, polars or Arrow table, received "
@@ -50,6 +61,11 @@ def open_source(source, schema, columns, format=None, delimiter=None, filesystem
         [format] = formats
     if format not in FORMATS:
         raise ValueError(f"format must be one of {list(FORMATS)}, received {format!r}.")
+    return files, format
+
+
+def open_files(files, format, schema, columns, delimiter=None):
+    """Opens listed files of a format."""
     if delimiter is not None and format != "csv":
         raise ValueError(f"delimiter goes with format 'csv', received format {format!r}.")
     if format == "parquet":

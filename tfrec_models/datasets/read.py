@@ -1,13 +1,10 @@
 """Logs in files or tables as batches of a model's inputs."""
 
-import functools
-import itertools
-
-import numpy as np
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
-from tfrec_models.datasets._batches import Batches
+from tfrec_models.datasets._batches import Batches, Order
+from tfrec_models.datasets._dataset import Form, dataset_of
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._sources import open_source
 
@@ -87,64 +84,12 @@ def read(
     [1.] [[1]]
     """
     check_positive("batch_size", batch_size)
-    check_positive("shuffle_buffer", shuffle_buffer)
     check_positive("num_threads", num_threads)
-    index, count = shard
-    check_positive("The count of shard", count)
-    if not 0 <= index < count:
-        raise ValueError(f"shard must be (index, count) with 0 <= index < count, received {shard}.")
-    if not shuffle and seed is not None:
-        raise ValueError(f"seed goes with shuffle=True, received seed={seed}.")
-    if shuffle and seed is None:
-        if count > 1:
-            raise ValueError("Shuffled shards need a seed, the same for all workers.")
-        seed = int(np.random.default_rng().integers(2**62))
+    order = Order.checked(shuffle, seed, shuffle_buffer, shard)
     labels = labels and schema.label is not None
     columns = [name for name in schema.columns if labels or name != schema.label]
     opened = open_source(source, schema, columns, format, delimiter, filesystem)
     encoder = Encoder(schema, opened.types, labels)
-    batches = Batches(
-        opened, encoder, batch_size, drop_remainder, seed, shuffle_buffer, shard, num_threads
-    )
-    rows = batch_size if drop_remainder else None
-    num_features = len(schema.sparse)
-    flat = (None,) if encoder.is_ragged else (rows, num_features)
-    signature = {"dense": tf.TensorSpec((rows, schema.num_dense), tf.float32)}
-    signature["ids"] = tf.TensorSpec(flat, tf.int64)
-    if encoder.is_ragged:
-        num_splits = None if rows is None else rows * num_features + 1
-        signature["splits"] = tf.TensorSpec((num_splits,), tf.int64)
-    if schema.is_weighted:
-        signature["weights"] = tf.TensorSpec((None,), tf.float32)
-    if labels:
-        signature["labels"] = tf.TensorSpec((rows,), tf.float32)
-    # The n-th time the dataset is iterated over is the n-th epoch, as with tf.data's own shuffle.
-    epochs = itertools.count()
-    dataset = tf.data.Dataset.from_generator(
-        lambda: (batch.arrays() for batch in batches.of_epoch(next(epochs))),
-        output_signature=signature,
-    )
-    dataset = dataset.map(functools.partial(_inputs, num_features=num_features))
-    if (num_batches := batches.num_batches()) is not None:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-def _inputs(arrays, num_features):
-    """The inputs of a model, of a batch's arrays."""
-    features = {}
-    if arrays["dense"].shape[1]:
-        features["dense_features"] = arrays["dense"]
-    if num_features:
-        ids = arrays["ids"]
-        if "splits" in arrays:
-            ids = _packed(ids, arrays["splits"], num_features)
-        if "weights" in arrays:
-            ids = (ids, _packed(arrays["weights"], arrays["splits"], num_features))
-        features["sparse_features"] = ids
-    return (features, arrays["labels"]) if "labels" in arrays else features
-
-
-def _packed(values, splits, num_features):
-    bags = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
-    return tf.RaggedTensor.from_uniform_row_length(bags, num_features, validate=False)
+    batches = Batches(opened, encoder, batch_size, drop_remainder, order, num_threads)
+    form = Form(schema.num_dense, len(schema.sparse), encoder.is_ragged, schema.is_weighted, labels)
+    return dataset_of(batches, form)

@@ -1,14 +1,12 @@
 """What a log's columns mean and what was learned from them, as plain data."""
 
 import dataclasses
-import json
 import os
 
-import yaml
-
-from tfrec_models.datasets._files import written_whole
 from tfrec_models.datasets._names import nearest
+from tfrec_models.datasets._prepared import prepared_schema
 from tfrec_models.datasets._schema_differences import differences_of
+from tfrec_models.datasets._schema_files import check_fields, load_config, save_config
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.sparse import Sparse
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
@@ -218,6 +216,17 @@ class Schema:
 
         self.learned = learn(self, source, progress, options)
 
+    def prepared(self) -> "Schema":
+        """The schema of what `convert` writes: numbers and ids that are ready, to be read as is.
+
+        The model of it is that of this schema: it has the same features and tables. A dense column
+        or label of the name of a sparse one is renamed, with "_" at its end.
+
+        Raises:
+            ValueError: where ids are learned, before `fit`.
+        """
+        return prepared_schema(self)
+
     def to_dict(self) -> dict:
         """Plain dicts, lists, strings and numbers, for JSON and YAML."""
 
@@ -249,30 +258,21 @@ class Schema:
             version = config.get("version") if isinstance(config, dict) else config
             raise ValueError(f"A schema must have version {_VERSION}, received {version!r}.")
         config = {name: value for name, value in config.items() if name != "version"}
-        _check_fields(cls, config)
+        check_fields(cls, config)
         for what, kind in (("dense", Dense), ("sparse", Sparse)):
             for column in config.get(what) or []:
-                _check_fields(kind, column)
+                check_fields(kind, column)
             config[what] = [kind(**column) for column in config.get(what) or []]
         return cls(**config)
 
     def save(self, path: str | os.PathLike):
         """Writes the schema, as YAML or JSON by the ending of the path; whole or not at all."""
-        config = self.to_dict()
-        if _is_json(path):
-            text = json.dumps(config, indent=1)
-        else:
-            text = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
-        with written_whole(path, "w") as file:
-            file.write(text)
+        save_config(self.to_dict(), path)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Schema":
         """The schema that `save` wrote, or that was written by hand."""
-        is_json = _is_json(path)
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file) if is_json else yaml.load(file, Loader=yaml.CSafeLoader)
-        return cls.from_dict(config)
+        return cls.from_dict(load_config(path))
 
     def tables(self) -> dict[str, list[str]]:
         """The features of each table, tables in the order of their first features."""
@@ -280,19 +280,3 @@ class Schema:
         for column in self.sparse:
             tables[column.like or column.name].append(column.name)
         return tables
-
-
-def _check_fields(kind, config):
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in config:
-        if name not in names:
-            raise ValueError(f"{kind.__name__} has no field {name!r}{nearest(name, names)}")
-
-
-def _is_json(path):
-    path = os.fspath(path)
-    if path.endswith(".json"):
-        return True
-    if path.endswith((".yaml", ".yml")):
-        return False
-    raise ValueError(f"A schema's path must end in .json, .yaml or .yml, received {path!r}.")

@@ -1,4 +1,4 @@
-"""Schemas of public logs."""
+"""The schema of Criteo's click logs."""
 
 from tfrec_models.datasets._criteo_lines import (
     DEFAULT_CAT_NAMES,
@@ -21,9 +21,13 @@ def criteo_schema(
 ) -> Schema:
     """The schema of Criteo's click logs: Kaggle's `train.txt` and `test.txt`, the terabyte's days.
 
-    With "log", numbers and ids are those of TorchRec and `criteo_tsv`: log(x + 2 - dense_min).
-    With "log1p" they are log(max(x, 0) + 1), as in facebookresearch/dlrm and NVTabular. What is
-    missing is 0.
+    The files have no header and are separated by tabs: a label, 13 integers and 26 hexadecimal
+    ids, each of which may be missing, which counts as 0. Lines of Kaggle's `test.txt` have no
+    label. Numbers and ids become
+
+        "log":   log(x + 2 - dense_min), as in TorchRec's `tsv_to_npys` and `criteo_tsv`
+        "log1p": log(max(x, 0) + 1), as in facebookresearch/dlrm and NVTabular
+        id:      int(hex, 16) mod num_ids
 
     Args:
         num_ids: int, rows of each table.

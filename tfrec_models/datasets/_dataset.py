@@ -1,0 +1,72 @@
+"""Batches of rows as a `tf.data.Dataset` of a model's inputs."""
+
+import dataclasses
+import functools
+import itertools
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a batch is made of.
+
+    Args:
+        num_dense: int.
+        num_features: int, sparse ones.
+        is_ragged: bool, whether bags have any number of ids; else they have one.
+        is_weighted: bool.
+        has_labels: bool.
+    """
+
+    num_dense: int
+    num_features: int
+    is_ragged: bool
+    is_weighted: bool
+    has_labels: bool
+
+
+def dataset_of(batches, form):
+    """A dataset that gives an epoch of `Batches` each time it is iterated over."""
+    rows = batches.batch_size if batches.drop_remainder else None
+    num_features = form.num_features
+    flat = (None,) if form.is_ragged else (rows, num_features)
+    signature = {"dense": tf.TensorSpec((rows, form.num_dense), tf.float32)}
+    signature["ids"] = tf.TensorSpec(flat, tf.int64)
+    if form.is_ragged:
+        num_splits = None if rows is None else rows * num_features + 1
+        signature["splits"] = tf.TensorSpec((num_splits,), tf.int64)
+    if form.is_weighted:
+        signature["weights"] = tf.TensorSpec((None,), tf.float32)
+    if form.has_labels:
+        signature["labels"] = tf.TensorSpec((rows,), tf.float32)
+    # The n-th time the dataset is iterated over is the n-th epoch, as with tf.data's own shuffle.
+    epochs = itertools.count()
+    dataset = tf.data.Dataset.from_generator(
+        lambda: (batch.arrays() for batch in batches.of_epoch(next(epochs))),
+        output_signature=signature,
+    )
+    dataset = dataset.map(functools.partial(_inputs, num_features=num_features))
+    if (num_batches := batches.num_batches()) is not None:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _inputs(arrays, num_features):
+    """The inputs of a model, of a batch's arrays."""
+    features = {}
+    if arrays["dense"].shape[1]:
+        features["dense_features"] = arrays["dense"]
+    if num_features:
+        ids = arrays["ids"]
+        if "splits" in arrays:
+            ids = _packed(ids, arrays["splits"], num_features)
+        if "weights" in arrays:
+            ids = (ids, _packed(arrays["weights"], arrays["splits"], num_features))
+        features["sparse_features"] = ids
+    return (features, arrays["labels"]) if "labels" in arrays else features
+
+
+def _packed(values, splits, num_features):
+    bags = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+    return tf.RaggedTensor.from_uniform_row_length(bags, num_features, validate=False)

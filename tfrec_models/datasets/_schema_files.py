@@ -1,0 +1,44 @@
+"""Configs of schemas as YAML and JSON files."""
+
+import dataclasses
+import json
+import os
+
+import yaml
+
+from tfrec_models.datasets._files import written_whole
+from tfrec_models.datasets._names import nearest
+
+
+def save_config(config, path):
+    """Writes plain data, as YAML or JSON by the ending of the path; whole or not at all."""
+    if _is_json(path):
+        text = json.dumps(config, indent=1)
+    else:
+        text = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
+    with written_whole(path, "w") as file:
+        file.write(text)
+
+
+def load_config(path):
+    """The plain data of a YAML or JSON file."""
+    is_json = _is_json(path)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file) if is_json else yaml.load(file, Loader=yaml.CSafeLoader)
+
+
+def check_fields(kind, config):
+    """Raises ValueError on a name that is no field of a dataclass; names the nearest one."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in config:
+        if name not in names:
+            raise ValueError(f"{kind.__name__} has no field {name!r}{nearest(name, names)}")
+
+
+def _is_json(path):
+    path = os.fspath(path)
+    if path.endswith(".json"):
+        return True
+    if path.endswith((".yaml", ".yml")):
+        return False
+    raise ValueError(f"A schema's path must end in .json, .yaml or .yml, received {path!r}.")
