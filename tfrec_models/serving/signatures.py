@@ -3,10 +3,12 @@
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import after
-from tfrec_models.serving import input_checks
+from tfrec_models.serving import input_checks, packed_checks
+from tfrec_models.serving.candidate_signature import CandidateSignature
 from tfrec_models.serving.names import (
     DENSE,
     EXAMPLES,
+    PACKED,
     lengths_name,
     safe_names,
     values_name,
@@ -16,7 +18,8 @@ from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 from tfrec_models.sparse.kjt_layout import assemble
 
-SIGNATURES = ("serving_default", "serving_examples", "serving_rows")
+SIGNATURES = ("serving_default", "serving_packed", "serving_examples", "serving_rows")
+CANDIDATES = "serving_candidates"
 
 
 class Signatures:
@@ -25,9 +28,10 @@ class Signatures:
     Args:
         model: a built `RankingModel`.
         padding_value: int, the id that pads the bags of `serving_rows`.
+        levels: `Levels` of the inputs of `serving_candidates`, or None for an export without it.
     """
 
-    def __init__(self, model, padding_value):
+    def __init__(self, model, padding_value, levels=None):
         self.features = model.sparse_feature_names
         self.names = safe_names(self.features)
         self.is_weighted = model.embedding_bag_collection.is_weighted
@@ -36,15 +40,17 @@ class Signatures:
         self._rank = self._trace(model)
         # The variables that the computation reads; a graph holds them weakly.
         self.variables = list(self._rank.graph.variables)
+        makers = (self._from_values, self._from_packed, self._from_examples, self._from_rows)
+        self._makers = dict(zip(SIGNATURES, makers, strict=True))
+        if levels is not None:
+            self._makers[CANDIDATES] = CandidateSignature(model, levels).make
 
     def trace(self):
         """Returns a dict from signature to its concrete function."""
-        makers = (self._from_values, self._from_examples, self._from_rows)
+        made = {signature: make() for signature, make in self._makers.items()}
         return {
             signature: tf.function(function, autograph=False).get_concrete_function(**specs)
-            for signature, (function, specs) in zip(
-                SIGNATURES, [make() for make in makers], strict=True
-            )
+            for signature, (function, specs) in made.items()
         }
 
     def _trace(self, model):
@@ -80,6 +86,25 @@ class Signatures:
                 [inputs[weights_name(name)] for name in names] if self.is_weighted else None,
                 [lengths_name(name) for name in names],
             )
+
+        return serve, specs
+
+    def _from_packed(self):
+        """`serving_packed`: all ids in one input, in the layout that the model looks them up in."""
+        specs = {
+            DENSE: _dense_spec(self.dense_in_features, DENSE),
+            PACKED["values"]: _spec(tf.int64, PACKED["values"]),
+            PACKED["lengths"]: _spec(tf.int64, PACKED["lengths"]),
+        }
+        if self.is_weighted:
+            specs[PACKED["weights"]] = _spec(tf.float32, PACKED["weights"])
+
+        def serve(**inputs):
+            dense = input_checks.checked_dense(inputs[DENSE], self.dense_in_features)
+            parts = [inputs.get(PACKED[part]) for part in PACKED]
+            num_examples = tf.shape(dense)[0]
+            bags = packed_checks.checked_bags(self.features, PACKED, num_examples, *parts)
+            return self._rank(dense, *bags)
 
         return serve, specs
 
