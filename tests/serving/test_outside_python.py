@@ -5,6 +5,7 @@ import re
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -12,6 +13,8 @@ from benchmarks.c_api import signature_tensors
 from tests.serving.runners import RUNNERS, Runner
 from tests.support.exports import Ranker
 from tests.support.serving import FAMILIES, ROWS, forms
+from tfrec_models import DLRM
+from tfrec_models.datasets import Dense, Schema, Sparse, read
 from tfrec_models.optimizers import RowWiseAdagrad
 from tfrec_models.serving import RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
@@ -388,6 +391,36 @@ def test_candidates_outside_python(runners, tmp_path):
             assert isinstance(answers[case], tuple), f"{name}, {case} was answered"
             message = answers[case][1].replace("\\", "")
             assert re.search(text, message, re.DOTALL), f"{name}, {case}: {message}"
+
+
+def test_raw_columns_outside_python(runners, tmp_path):
+    """Hashes, vocabularies and transforms are stock operations, with their tables in the file."""
+    log = {"y": [0.0, 1.0], "price": [3.0, 9.5], "user": ["u7", "u8"], "item": ["fig", "pear"]}
+    schema = Schema(
+        label="y",
+        dense=[Dense("price", transform="log1p")],
+        sparse=[Sparse("user", ids="hash", num_ids=9), Sparse("item", ids="vocabulary")],
+    )
+    schema.fit(pa.table(log), progress=False)
+    model = DLRM(schema.collection(4), 1, [4], [4, 1])
+    path = export(model, tmp_path, schema=schema)
+    writer = RequestWriter(path)
+    rows = {**log, "item": ["pear", "melon"]}
+    batch = next(iter(read(pa.table(rows), schema, batch_size=2)))[0]
+    cases = {
+        name: (name, writer.inputs(rows, name)) for name in ("serving_raw", "serving_raw_examples")
+    }
+    cases["prepared"] = ("serving_packed", writer.inputs(batch, "serving_packed"))
+    for runner in runners.values():
+        runner.ask(str(path), signature_tensors(path), cases)
+    for name, runner in runners.items():
+        answers = runner.answers()
+        if name == "run_without_keras":
+            check_nothing_foreign({name: answers})
+        for case in cases:
+            np.testing.assert_array_equal(
+                answers[case]["logits"], answers["prepared"]["logits"], err_msg=f"{name}, {case}"
+            )
 
 
 @pytest.mark.parametrize("family", BAD)

@@ -8,15 +8,17 @@ import tensorflow as tf
 
 from tfrec_models import execution
 from tfrec_models._checks.arguments import check_integer
+from tfrec_models.datasets.schema import Schema
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.candidate_requests import candidates_of, one_request
 from tfrec_models.serving.levels import Levels
 from tfrec_models.serving.metadata import Metadata
 from tfrec_models.serving.quantization import TABLE_DTYPES, compact_rows, fill_rows
+from tfrec_models.serving.raw_requests import raw_sample
 from tfrec_models.serving.requests import RequestWriter
 from tfrec_models.serving.sample import random_sample
-from tfrec_models.serving.signatures import CANDIDATES, Signatures
+from tfrec_models.serving.signatures import CANDIDATES, SIGNATURES, Signatures
 from tfrec_models.serving.warmup import write_warmup_requests
 
 
@@ -40,8 +42,9 @@ class Artifact:
         sample=None,
         request_features=None,
         request_dense=None,
+        schema=None,
     ):
-        padding_value = _check_arguments(model, table_dtype, padding_value)
+        padding_value = _check_arguments(model, table_dtype, padding_value, schema)
         levels = Levels.of(
             model.sparse_feature_names, model.dense_in_features, request_features, request_dense
         )
@@ -52,8 +55,9 @@ class Artifact:
         rows = compact_rows(model, table_dtype)
         with execution.using(execution.Execution(portable=True, rows=rows)):
             # Kept, since graphs hold what they read weakly.
-            self._signatures = signatures = Signatures(model, padding_value, levels)
+            self._signatures = signatures = Signatures(model, padding_value, levels, schema)
             self.functions = signatures.trace()
+        raw = signatures.raw
         # Last, so that tables and dense weights are of the same moment where another thread trains.
         tables = fill_rows(model, rows)
         self.metadata = Metadata(
@@ -68,6 +72,7 @@ class Artifact:
             signatures=list(self.functions),
             request_features=levels.request.features if levels else [],
             request_dense=levels.request.dense if levels else [],
+            raw_columns=[dataclasses.asdict(column) for column in raw.columns] if raw else [],
         )
         writer = RequestWriter(self.metadata)
         ask = self.functions["serving_default"]
@@ -76,9 +81,10 @@ class Artifact:
         if table_dtype is not None:
             cost = accuracy_cost(model, ask, sample, writer.inputs(sample))
             self.metadata = dataclasses.replace(self.metadata, accuracy_cost=cost)
-        self._requests = [
-            writer.predict_request(sample, name) for name in self.functions if name != CANDIDATES
-        ]
+        self._requests = [writer.predict_request(sample, name) for name in SIGNATURES]
+        if raw is not None:
+            log = raw_sample(schema, raw.columns)
+            self._requests += [writer.predict_request(log, name) for name in raw.makers()]
         if levels is not None:
             self._requests.append(self._check_candidates(model, writer, sample))
 
@@ -107,6 +113,8 @@ class Artifact:
         """Writes it into a directory: no model, no optimizer."""
         module = tf.Module()
         module.variables_read = self._signatures.variables
+        if self._signatures.raw is not None:
+            module.resources = self._signatures.raw.resources
         tf.saved_model.save(module, str(path), signatures=self.functions)
         self.metadata.write(path)
         write_warmup_requests(path, self._requests)
@@ -127,11 +135,16 @@ def _tensors(inputs):
     return {name: tf.constant(array) for name, array in inputs.items()}
 
 
-def _check_arguments(model, table_dtype, padding_value):
+def _check_arguments(model, table_dtype, padding_value, schema):
     if not isinstance(model, RankingModel):
         raise TypeError(
             f"model must be a ranking model such as DLRM, received {type(model).__name__}. Of a "
             "model that contains a ranking model, export the one inside."
+        )
+    if schema is not None and not isinstance(schema, Schema):
+        raise TypeError(
+            "schema must be a tfrec_models.datasets.Schema, such as the one the log was read "
+            f"with, received {type(schema).__name__}."
         )
     # A DType equals its name, but is not what the metadata can hold.
     if table_dtype is not None and (

@@ -14,6 +14,7 @@ def export(
     sample=None,
     request_features=None,
     request_dense=None,
+    schema=None,
 ):
     """Writes `directory/<version>`, a SavedModel with named, flat inputs.
 
@@ -38,6 +39,12 @@ def export(
       `candidate_dense_features` and so on, once a candidate. An input without columns or features
       is not there. Bags of requests are looked up and pooled once; outputs are those of C
       examples. In its messages an example is a request or a candidate.
+    - `serving_raw`, where there is a `schema`: the log's own columns, which the graph fills,
+      transforms and hashes as `datasets.read` does. Dense columns are float64 `(B,)`, NaN where
+      missing; sparse ones strings `(B,)`, or int64 with `ids="integer"`; a list, or a value that
+      may be missing, is `<name>_values` `(N,)` with `<name>_lengths` `(B,)`; a cross is no input.
+      `serving_raw_examples` takes them as serialized `tf.Example`s, where a feature that is not
+      there is missing.
 
     All give `logits` and `probabilities`, `(B, num_outputs)` float32, whatever the model returns.
     A feature whose name has other characters than ASCII letters, digits and underscores gets a
@@ -64,15 +71,16 @@ def export(
         request_features: list of str, the sparse features that belong to the request, such as
             those of the user, in `serving_candidates`.
         request_dense: list of int, the columns of the dense features that do.
+        schema: `tfrec_models.datasets.Schema` that the log was read with, for the raw signatures.
 
     Returns:
         `pathlib.Path` of the version.
 
     Raises:
-        TypeError: if `model` is no `RankingModel`, or `directory` no path.
+        TypeError: if `model` is no `RankingModel`, `directory` no path or `schema` no `Schema`.
         ValueError: if the directory is not local or is a file, if the export refuses `sample`, if
-            the model reads ids otherwise than by its collections where there are
-            `request_features`, or an argument is not as said above.
+            the schema is of another model or not fitted, if the model reads ids otherwise than by
+            its collections where there are `request_features`, or an argument is not as said above.
         FileExistsError: if the version is there already.
 
     Example:
@@ -102,6 +110,7 @@ def export(
         sample=sample,
         request_features=request_features,
         request_dense=request_dense,
+        schema=schema,
     )
     with new_version(directory, version) as pending:
         artifact.write(pending.path)

@@ -32,18 +32,19 @@ def checked_dense(dense, columns, name="dense_features"):
     return after([numbers], dense)
 
 
-def check_batch_sizes(names, sizes, batch_size):
+def check_batch_sizes(names, sizes, batch_size, other="dense_features"):
     """Refuses features with another number of examples than the dense features.
 
     Args:
         names: list of n str, inputs.
         sizes: list of n int32 scalars.
         batch_size: int32 scalar.
+        other: str, what has `batch_size` examples.
     """
     sizes = tf.stack(sizes)
     return refuse_unless(
         sizes == batch_size,
-        "Input {} must have one entry for each of the examples in dense_features, received {} "
+        f"Input {{}} must have one entry for each of the examples in {other}, received {{}} "
         "entries and {} examples.",
         names,
         sizes,

@@ -28,6 +28,8 @@ class Metadata:
         request_features: list of str, the sparse features that `serving_candidates` takes once a
             request.
         request_dense: list of int, the columns of the dense features that it takes so.
+        raw_columns: list of dict, the columns of the log that the raw signatures take: name in
+            the log, name of the input, kind of its values and whether rows hold any number.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Metadata:
     signatures: Sequence[str] = ("serving_default", "serving_examples", "serving_rows")
     request_features: Sequence[str] = ()
     request_dense: Sequence[int] = ()
+    raw_columns: Sequence[dict] = ()
 
     def write(self, version_path):
         """Writes it into an export."""

@@ -18,6 +18,7 @@ from tfrec_models.serving.names import (
     weights_name,
 )
 from tfrec_models.serving.packed_bags import PackedBags
+from tfrec_models.serving.raw_requests import raw_input_arrays, raw_inputs
 
 
 class RequestWriter:
@@ -66,7 +67,9 @@ class RequestWriter:
                 of its forms.
             signature: str, one of `Metadata.signatures`. For "serving_candidates" the batch is
                 `{"request": ..., "candidates": ..., "num_candidates": (R,)}`: in "request" and
-                "candidates" the "dense_features" and "sparse_features" of each, R and C rows.
+                "candidates" the "dense_features" and "sparse_features" of each, R and C rows. For
+                the raw ones it is a dict from column to the list of its rows, None where a value
+                is missing, or a table such as a `pyarrow.Table`.
 
         Raises:
             TypeError: on dense features that are no floats, or ids that are no integers.
@@ -78,8 +81,13 @@ class RequestWriter:
             raise ValueError(
                 f"signature must be one of {list(signatures)}, received {signature!r}."
             )
-        if signature == "serving_candidates":
-            return candidate_inputs(batch, self.metadata)
+        others = {
+            "serving_candidates": candidate_inputs,
+            "serving_raw": raw_inputs,
+            "serving_raw_examples": raw_input_arrays,
+        }
+        if signature in others:
+            return others[signature](batch, self.metadata)
         if signature == "serving_examples":
             serialized = [example.SerializeToString() for example in self.examples(batch)]
             return {EXAMPLES: np.array(serialized, object)}
@@ -97,8 +105,8 @@ class RequestWriter:
             ValueError: as `inputs`; and on NaN or infinity, which JSON has not.
         """
         inputs = self.inputs(batch, signature)
-        if signature in ("serving_default", "serving_packed", "serving_candidates"):
-            body = {"inputs": {name: array.tolist() for name, array in inputs.items()}}
+        if signature in ("serving_default", "serving_packed", "serving_candidates", "serving_raw"):
+            body = {"inputs": {name: _json(array) for name, array in inputs.items()}}
         elif signature == "serving_rows":
             columns = [array.tolist() for array in inputs.values()]
             rows = zip(*columns, strict=True)
@@ -187,3 +195,10 @@ class RequestWriter:
                 inputs[weights_name(name)] = np.zeros(is_filled.shape, np.float32)
                 inputs[weights_name(name)][is_filled] = weights
         return inputs
+
+
+def _json(array):
+    """Lists of numbers or texts; JSON has no bytes."""
+    if array.dtype == object:
+        return [text.decode() for text in array]
+    return array.tolist()

@@ -14,6 +14,7 @@ from tfrec_models.serving.names import (
     values_name,
     weights_name,
 )
+from tfrec_models.serving.raw_signatures import RawSignatures
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 from tfrec_models.sparse.kjt_layout import assemble
@@ -29,9 +30,10 @@ class Signatures:
         model: a built `RankingModel`.
         padding_value: int, the id that pads the bags of `serving_rows`.
         levels: `Levels` of the inputs of `serving_candidates`, or None for an export without it.
+        schema: `Schema` of the inputs of the raw signatures, or None likewise.
     """
 
-    def __init__(self, model, padding_value, levels=None):
+    def __init__(self, model, padding_value, levels=None, schema=None):
         self.features = model.sparse_feature_names
         self.names = safe_names(self.features)
         self.is_weighted = model.embedding_bag_collection.is_weighted
@@ -44,6 +46,9 @@ class Signatures:
         self._makers = dict(zip(SIGNATURES, makers, strict=True))
         if levels is not None:
             self._makers[CANDIDATES] = CandidateSignature(model, levels).make
+        self.raw = None if schema is None else RawSignatures(model, schema, self.check_and_rank)
+        if self.raw is not None:
+            self._makers.update(self.raw.makers())
 
     def trace(self):
         """Returns a dict from signature to its concrete function."""
@@ -79,7 +84,7 @@ class Signatures:
                 specs[weights_name(name)] = _spec(tf.float32, weights_name(name))
 
         def serve(**inputs):
-            return self._check_and_rank(
+            return self.check_and_rank(
                 inputs[DENSE],
                 [inputs[values_name(name)] for name in names],
                 [inputs[lengths_name(name)] for name in names],
@@ -136,7 +141,7 @@ class Signatures:
                 )
             parts = example[DENSE], [bag.values for bag in bags], lengths, weights or []
             dense, values, lengths, weights = after(checks, parts)
-            return self._check_and_rank(dense, values, lengths, weights or None, names)
+            return self.check_and_rank(dense, values, lengths, weights or None, names)
 
         return serve, {EXAMPLES: _spec(tf.string, EXAMPLES)}
 
@@ -162,7 +167,7 @@ class Signatures:
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
                     for weight, row, mask in zip(after([fits], weights), rows, used, strict=True)
                 ]
-            return self._check_and_rank(
+            return self.check_and_rank(
                 inputs[DENSE],
                 [tf.boolean_mask(row, mask) for row, mask in zip(rows, used, strict=True)],
                 [tf.math.count_nonzero(mask, axis=1) for mask in used],
@@ -172,7 +177,7 @@ class Signatures:
 
         return serve, specs
 
-    def _check_and_rank(self, dense, values, lengths, weights, names):
+    def check_and_rank(self, dense, values, lengths, weights, names):
         """Refuses what does not fit together, and ranks the rest.
 
         Args:
