@@ -152,6 +152,7 @@ def test_declarations_that_do_not_fit(tmp_path):
     for arguments, text in (
         ({"request_features": ["f1", "usr"]}, r"features of the model, .* received \['usr'\]"),
         ({"request_features": "f1"}, "request_features must be a list of str, received 'f1'"),
+        ({"request_features": 3}, "request_features must be a list of str, received 3"),
         ({"request_features": ["f1", "f1"]}, r"name each once, received \['f1'\] more than once"),
         ({"request_dense": [0, 5]}, r"from 0 to 4, received \[0, 5\]"),
         ({"request_dense": [-1]}, r"request_dense must be a list of distinct columns"),

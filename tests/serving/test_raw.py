@@ -256,3 +256,24 @@ def test_schemas_that_do_not_fit(served, tmp_path):
         with pytest.raises(ValueError, match=text):
             export(model, tmp_path, schema=schema)
     assert not list(tmp_path.iterdir())
+
+
+def test_request_features_of_a_schema(served, tmp_path):
+    """Dense columns belong to the request by their names."""
+    path = export(
+        served.model, tmp_path, schema=served.schema, request_features=["seen", "age", "user id"]
+    )
+    metadata = Metadata.read(path)
+    assert metadata.request_features == ["user id", "seen"]
+    assert metadata.request_dense == [1]
+    twice = {"request_features": ["age"], "request_dense": [1]}
+    with pytest.raises(ValueError, match=r"request_dense must name each once, received \[1\]"):
+        export(
+            served.model,
+            tmp_path,
+            schema=served.schema,
+            request_features=["age"],
+            request_dense=[1],
+        )
+    with pytest.raises(ValueError, match=r"features of the model, .*'price'.* received \['agee'\]"):
+        export(served.model, tmp_path, schema=served.schema, request_features=["agee"])

@@ -46,7 +46,11 @@ class Artifact:
     ):
         padding_value = _check_arguments(model, table_dtype, padding_value, schema)
         levels = Levels.of(
-            model.sparse_feature_names, model.dense_in_features, request_features, request_dense
+            model.sparse_feature_names,
+            model.dense_in_features,
+            request_features,
+            request_dense,
+            [] if schema is None else [column.name for column in schema.dense],
         )
         if not model.built:
             model.build()

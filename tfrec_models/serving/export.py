@@ -69,7 +69,7 @@ def export(
             for the warm-up requests and to measure what `table_dtype` costs; some hundred real
             examples are best. None draws one at random.
         request_features: list of str, the sparse features that belong to the request, such as
-            those of the user, in `serving_candidates`.
+            those of the user, in `serving_candidates`; with a `schema` dense columns too, by name.
         request_dense: list of int, the columns of the dense features that do.
         schema: `tfrec_models.datasets.Schema` that the log was read with, for the raw signatures.
 

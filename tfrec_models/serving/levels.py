@@ -42,21 +42,27 @@ class Levels:
     candidate: Level
 
     @classmethod
-    def of(cls, features, num_dense, request_features, request_dense):
+    def of(cls, features, num_dense, request_features, request_dense, dense_names=()):
         """Returns the levels that a user declares by what belongs to the request, if anything does.
 
         Args:
             features: list of str, all features of the model.
             num_dense: int, the number of dense columns.
-            request_features: list of str, or None for none.
+            request_features: list of str, or None for none; those of dense columns count as their
+                numbers in `request_dense`.
             request_dense: list of int, or None for none.
+            dense_names: list of str, the names of the dense columns, where they have any.
 
         Raises:
             ValueError: on unknown names or columns, on one named twice, and where nothing is left
                 to tell candidates apart.
         """
-        chosen = _checked_features(request_features, features)
+        dense_names = list(dense_names)
+        named = _checked_features(request_features, features, dense_names)
+        chosen = [name for name in named if name not in dense_names]
         columns = _checked_columns(request_dense, num_dense)
+        columns += [dense_names.index(name) for name in named if name in dense_names]
+        _refuse_repeated("request_dense", columns)
         if not chosen and not columns:
             return None
         levels = cls(
@@ -79,17 +85,18 @@ def _split(features, num_dense, chosen, columns, is_request):
     )
 
 
-def _checked_features(names, features):
+def _checked_features(names, features, dense_names):
     names = [] if names is None else names
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    is_list = isinstance(names, (list, tuple))
+    if not is_list or not all(isinstance(name, str) for name in names):
         raise ValueError(f"request_features must be a list of str, received {names!r}.")
-    names = list(names)
     _refuse_repeated("request_features", names)
-    unknown = [name for name in names if name not in features]
+    unknown = [name for name in names if name not in [*features, *dense_names]]
     if unknown:
+        hint = "" if dense_names else " Name dense columns by their numbers in request_dense."
         raise ValueError(
-            f"request_features must be sparse features of the model, {features}, received "
-            f"{unknown}. Name dense columns by their numbers in request_dense."
+            f"request_features must be features of the model, {[*features, *dense_names]}, "
+            f"received {unknown}.{hint}"
         )
     return names
 
@@ -97,16 +104,16 @@ def _checked_features(names, features):
 def _checked_columns(columns, num_dense):
     expected = f"a list of distinct columns of dense_features, from 0 to {num_dense - 1}"
     try:
-        columns = [check_integer("request_dense", column, 0) for column in columns or []]
+        columns = [] if columns is None else columns
+        columns = [check_integer("request_dense", column, 0) for column in columns]
         if any(column >= num_dense for column in columns):
             raise ValueError
     except (TypeError, ValueError):
         raise ValueError(f"request_dense must be {expected}, received {columns!r}.") from None
-    _refuse_repeated("request_dense", columns)
     return columns
 
 
 def _refuse_repeated(argument, items):
-    repeated = sorted({item for item in items if items.count(item) > 1})
+    repeated = [item for item in dict.fromkeys(items) if items.count(item) > 1]
     if repeated:
         raise ValueError(f"{argument} must name each once, received {repeated} more than once.")
