@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tests.support.serving import DENSE, FAMILIES
 from tfrec_models import DLRM
@@ -259,21 +260,23 @@ def test_schemas_that_do_not_fit(served, tmp_path):
 
 
 def test_request_features_of_a_schema(served, tmp_path):
-    """Dense columns belong to the request by their names."""
+    """Dense columns belong to the request by their names; every signature is warmed up."""
     path = export(
         served.model, tmp_path, schema=served.schema, request_features=["seen", "age", "user id"]
     )
     metadata = Metadata.read(path)
     assert metadata.request_features == ["user id", "seen"]
     assert metadata.request_dense == [1]
+    file = str(path / "assets.extra" / "tf_serving_warmup_requests")
+    signatures, asked = tf.saved_model.load(path).signatures, []
+    for record in tf.data.TFRecordDataset(file).as_numpy_iterator():
+        request = PredictionLog.FromString(record).predict_log.request
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        asked.append(request.model_spec.signature_name)
+        signatures[asked[-1]](**{name: tf.constant(array) for name, array in inputs.items()})
+    assert set(asked) == set(signatures) == set(metadata.signatures)
     twice = {"request_features": ["age"], "request_dense": [1]}
     with pytest.raises(ValueError, match=r"request_dense must name each once, received \[1\]"):
-        export(
-            served.model,
-            tmp_path,
-            schema=served.schema,
-            request_features=["age"],
-            request_dense=[1],
-        )
+        export(served.model, tmp_path, schema=served.schema, **twice)
     with pytest.raises(ValueError, match=r"features of the model, .*'price'.* received \['agee'\]"):
         export(served.model, tmp_path, schema=served.schema, request_features=["agee"])
