@@ -1,12 +1,20 @@
 """Keras's `export`, and the refusal of ways to save that have no form for ragged inputs."""
 
+import os
+from typing import Any
+
 
 class OwnExport:
     """Mixin of models that have an export of their own, which TensorFlow's and Keras's point to."""
 
     def export(
-        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
-    ):
+        self,
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: None = None,
+        **kwargs: Any,
+    ) -> None:
         """Writes a SavedModel for servers at `filepath`.
 
         It has the signatures of `tfrec_models.serving.export`, which writes numbered versions for

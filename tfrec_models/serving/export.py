@@ -1,21 +1,26 @@
 """Exports a ranking model as a SavedModel that TensorFlow Serving takes as it is."""
 
+import os
+import pathlib
+
+from tfrec_models.datasets.schema import Schema
+from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.artifact import Artifact
 from tfrec_models.serving.version_directory import new_version
 
 
 def export(
-    model,
-    directory,
+    model: RankingModel,
+    directory: str | os.PathLike,
     *,
-    version=None,
-    table_dtype=None,
-    padding_value=-1,
-    sample=None,
-    request_features=None,
-    request_dense=None,
-    schema=None,
-):
+    version: int | None = None,
+    table_dtype: str | None = None,
+    padding_value: int = -1,
+    sample: dict | None = None,
+    request_features: list[str] | None = None,
+    request_dense: list[int] | None = None,
+    schema: Schema | None = None,
+) -> pathlib.Path:
     """Writes `directory/<version>`, a SavedModel with named, flat inputs.
 
     All signatures share one computation and one copy of the tables:

@@ -80,11 +80,17 @@ def _written_beside(parent, publish):
 
 
 class Pending:
-    """A directory that is being written."""
+    """A directory that is being written.
+
+    Args:
+        path: `pathlib.Path`, where it is written.
+    """
+
+    # Where it lies once it is published.
+    final_path: pathlib.Path
 
     def __init__(self, path):
         self.path = path
-        self.final_path = None
 
 
 def _local(directory, argument, what):
