@@ -235,7 +235,7 @@ def test_rows_that_are_not_written(served):
 def test_schemas_that_do_not_fit(served, tmp_path):
     """Of another model, not fitted, of one column in two ways, or no schema."""
     with pytest.raises(ValueError, match="The model was made for another schema"):
-        export(FAMILIES["dlrm"](), tmp_path, schema=served.schema)
+        export(FAMILIES["dlrm"](), tmp_path, schema=served.schema, request_features=["plain"])
     with pytest.raises(TypeError, match="schema must be a tfrec_models.datasets.Schema, .* dict"):
         export(served.model, tmp_path, schema=served.schema.to_dict())
     for dense, sparse, text in (

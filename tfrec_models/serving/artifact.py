@@ -150,6 +150,8 @@ def _check_arguments(model, table_dtype, padding_value, schema):
             "schema must be a tfrec_models.datasets.Schema, such as the one the log was read "
             f"with, received {type(schema).__name__}."
         )
+    if schema is not None:
+        schema.check_model(model)
     # A DType equals its name, but is not what the metadata can hold.
     if table_dtype is not None and (
         not isinstance(table_dtype, str) or table_dtype not in TABLE_DTYPES

@@ -15,16 +15,14 @@ class RawSignatures:
     """Gives a ranker the columns of the log it was trained on.
 
     Args:
-        model: `RankingModel`.
-        schema: `tfrec_models.datasets.Schema` of its inputs.
+        schema: `tfrec_models.datasets.Schema` of a model's inputs.
         check_and_rank: that of `Signatures`.
 
     Raises:
-        ValueError: if the schema is of another model, or not fitted.
+        ValueError: if the schema is not fitted.
     """
 
-    def __init__(self, model, schema, check_and_rank):
-        schema.check_model(model)
+    def __init__(self, schema, check_and_rank):
         self.columns = raw_columns(schema)
         self._schema, self._check_and_rank = schema, check_and_rank
         self._encoder = RawEncoder(schema)

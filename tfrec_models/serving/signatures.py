@@ -46,7 +46,7 @@ class Signatures:
         self._makers = dict(zip(SIGNATURES, makers, strict=True))
         if levels is not None:
             self._makers[CANDIDATES] = CandidateSignature(model, levels).make
-        self.raw = None if schema is None else RawSignatures(model, schema, self.check_and_rank)
+        self.raw = None if schema is None else RawSignatures(schema, self.check_and_rank)
         if self.raw is not None:
             self._makers.update(self.raw.makers())
 
