@@ -3,20 +3,24 @@
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import after
-from tfrec_models.serving import input_checks
+from tfrec_models.serving import input_checks, packed_checks
+from tfrec_models.serving.candidate_signature import CandidateSignature
 from tfrec_models.serving.names import (
     DENSE,
     EXAMPLES,
+    PACKED,
     lengths_name,
     safe_names,
     values_name,
     weights_name,
 )
+from tfrec_models.serving.raw_signatures import RawSignatures
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 from tfrec_models.sparse.kjt_layout import assemble
 
-SIGNATURES = ("serving_default", "serving_examples", "serving_rows")
+SIGNATURES = ("serving_default", "serving_packed", "serving_examples", "serving_rows")
+CANDIDATES = "serving_candidates"
 
 
 class Signatures:
@@ -25,9 +29,11 @@ class Signatures:
     Args:
         model: a built `RankingModel`.
         padding_value: int, the id that pads the bags of `serving_rows`.
+        levels: `Levels` of the inputs of `serving_candidates`, or None for an export without it.
+        schema: `Schema` of the inputs of the raw signatures, or None likewise.
     """
 
-    def __init__(self, model, padding_value):
+    def __init__(self, model, padding_value, levels=None, schema=None):
         self.features = model.sparse_feature_names
         self.names = safe_names(self.features)
         self.is_weighted = model.embedding_bag_collection.is_weighted
@@ -36,15 +42,20 @@ class Signatures:
         self._rank = self._trace(model)
         # The variables that the computation reads; a graph holds them weakly.
         self.variables = list(self._rank.graph.variables)
+        makers = (self._from_values, self._from_packed, self._from_examples, self._from_rows)
+        self._makers = dict(zip(SIGNATURES, makers, strict=True))
+        if levels is not None:
+            self._makers[CANDIDATES] = CandidateSignature(model, levels).make
+        self.raw = None if schema is None else RawSignatures(schema, self.check_and_rank)
+        if self.raw is not None:
+            self._makers.update(self.raw.makers())
 
     def trace(self):
         """Returns a dict from signature to its concrete function."""
-        makers = (self._from_values, self._from_examples, self._from_rows)
+        made = {signature: make() for signature, make in self._makers.items()}
         return {
             signature: tf.function(function, autograph=False).get_concrete_function(**specs)
-            for signature, (function, specs) in zip(
-                SIGNATURES, [make() for make in makers], strict=True
-            )
+            for signature, (function, specs) in made.items()
         }
 
     def _trace(self, model):
@@ -73,13 +84,32 @@ class Signatures:
                 specs[weights_name(name)] = _spec(tf.float32, weights_name(name))
 
         def serve(**inputs):
-            return self._check_and_rank(
+            return self.check_and_rank(
                 inputs[DENSE],
                 [inputs[values_name(name)] for name in names],
                 [inputs[lengths_name(name)] for name in names],
                 [inputs[weights_name(name)] for name in names] if self.is_weighted else None,
                 [lengths_name(name) for name in names],
             )
+
+        return serve, specs
+
+    def _from_packed(self):
+        """`serving_packed`: all ids in one input, in the layout that the model looks them up in."""
+        specs = {
+            DENSE: _dense_spec(self.dense_in_features, DENSE),
+            PACKED["values"]: _spec(tf.int64, PACKED["values"]),
+            PACKED["lengths"]: _spec(tf.int64, PACKED["lengths"]),
+        }
+        if self.is_weighted:
+            specs[PACKED["weights"]] = _spec(tf.float32, PACKED["weights"])
+
+        def serve(**inputs):
+            dense = input_checks.checked_dense(inputs[DENSE], self.dense_in_features)
+            parts = [inputs.get(PACKED[part]) for part in PACKED]
+            num_examples = tf.shape(dense)[0]
+            bags = packed_checks.checked_bags(self.features, PACKED, num_examples, *parts)
+            return self._rank(dense, *bags)
 
         return serve, specs
 
@@ -111,7 +141,7 @@ class Signatures:
                 )
             parts = example[DENSE], [bag.values for bag in bags], lengths, weights or []
             dense, values, lengths, weights = after(checks, parts)
-            return self._check_and_rank(dense, values, lengths, weights or None, names)
+            return self.check_and_rank(dense, values, lengths, weights or None, names)
 
         return serve, {EXAMPLES: _spec(tf.string, EXAMPLES)}
 
@@ -137,7 +167,7 @@ class Signatures:
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
                     for weight, row, mask in zip(after([fits], weights), rows, used, strict=True)
                 ]
-            return self._check_and_rank(
+            return self.check_and_rank(
                 inputs[DENSE],
                 [tf.boolean_mask(row, mask) for row, mask in zip(rows, used, strict=True)],
                 [tf.math.count_nonzero(mask, axis=1) for mask in used],
@@ -147,7 +177,7 @@ class Signatures:
 
         return serve, specs
 
-    def _check_and_rank(self, dense, values, lengths, weights, names):
+    def check_and_rank(self, dense, values, lengths, weights, names):
         """Refuses what does not fit together, and ranks the rest.
 
         Args:
