@@ -1,5 +1,7 @@
 """Logs in files or tables as batches of a model's inputs."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
@@ -7,11 +9,12 @@ from tfrec_models.datasets._batches import Batches, Order
 from tfrec_models.datasets._dataset import Form, dataset_of
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._sources import open_source
+from tfrec_models.datasets.schema import Schema
 
 
 def read(
-    source,
-    schema,
+    source: Any,
+    schema: Schema,
     batch_size: int,
     *,
     shuffle: bool = False,
@@ -23,7 +26,7 @@ def read(
     num_threads: int = 2,
     format: str | None = None,
     delimiter: str | None = None,
-    filesystem=None,
+    filesystem: Any = None,
 ) -> tf.data.Dataset:
     """Reads a log as a `tf.data.Dataset` of a model's packed inputs.
 

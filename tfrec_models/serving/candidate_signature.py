@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from tfrec_models import execution
 from tfrec_models._checks.assertions import after, refuse_unless
-from tfrec_models.serving.input_checks import checked_dense
 from tfrec_models.serving.names import NUM_CANDIDATES
 from tfrec_models.serving.packed_checks import checked_bags
 from tfrec_models.serving.pooled_columns import check_is_pooled, pooled_rows
+from tfrec_models.serving.request_checks import checked_dense
 from tfrec_models.sparse.bag_batch import BagBatch
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor

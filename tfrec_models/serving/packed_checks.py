@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import after, refuse_unless
-from tfrec_models.serving.input_checks import check_length_range
+from tfrec_models.serving.request_checks import check_length_range
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
 
 

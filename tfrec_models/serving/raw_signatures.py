@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import after
-from tfrec_models.serving import input_checks
+from tfrec_models.serving import request_checks
 from tfrec_models.serving.names import EXAMPLES
 from tfrec_models.serving.raw_columns import raw_columns
 from tfrec_models.serving.raw_encoder import RawEncoder
@@ -45,7 +45,7 @@ class RawSignatures:
             rows = [(column.inputs[-1], inputs[column.inputs[-1]]) for column in self.columns]
             num_rows = tf.size(rows[0][1])
             sizes = [tf.size(tensor) for _, tensor in rows]
-            fits = input_checks.check_batch_sizes(
+            fits = request_checks.check_batch_sizes(
                 [name for name, _ in rows], sizes, num_rows, f"input {rows[0][0]}"
             )
             inputs = after([fits], inputs)
@@ -53,7 +53,7 @@ class RawSignatures:
                 if column.is_bag:
                     flat, lengths = (inputs[name] for name in column.inputs)
                     counts = tf.stack([tf.size(flat, tf.int64)])
-                    checks = input_checks.check_lengths(
+                    checks = request_checks.check_lengths(
                         [column.name], [column.inputs[1]], lengths[tf.newaxis], counts
                     )
                     flat, lengths = after(checks, [flat, lengths])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -54,7 +55,9 @@ class RequestWriter:
     {"dense_features": [2.0, 3.0], "f1": [-1, -1]}]}
     """
 
-    def __init__(self, version_path, model_name="model"):
+    def __init__(
+        self, version_path: str | os.PathLike[str] | Metadata, model_name: str = "model"
+    ) -> None:
         is_metadata = isinstance(version_path, Metadata)
         self.metadata = version_path if is_metadata else Metadata.read(version_path)
         self.model_name = model_name

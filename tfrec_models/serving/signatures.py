@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import after
-from tfrec_models.serving import input_checks, packed_checks
+from tfrec_models.serving import packed_checks, request_checks
 from tfrec_models.serving.candidate_signature import CandidateSignature
 from tfrec_models.serving.names import (
     DENSE,
@@ -105,7 +105,7 @@ class Signatures:
             specs[PACKED["weights"]] = _spec(tf.float32, PACKED["weights"])
 
         def serve(**inputs):
-            dense = input_checks.checked_dense(inputs[DENSE], self.dense_in_features)
+            dense = request_checks.checked_dense(inputs[DENSE], self.dense_in_features)
             parts = [inputs.get(PACKED[part]) for part in PACKED]
             num_examples = tf.shape(dense)[0]
             bags = packed_checks.checked_bags(self.features, PACKED, num_examples, *parts)
@@ -129,7 +129,7 @@ class Signatures:
             bags = [example[name] for name in names]
             lengths = [bag.row_lengths() for bag in bags]
             checks = [
-                input_checks.check_presence(examples, self.features, names, tf.stack(lengths))
+                request_checks.check_presence(examples, self.features, names, tf.stack(lengths))
             ]
             weights = None
             if self.is_weighted:
@@ -137,7 +137,7 @@ class Signatures:
                 weights = [bag.values for bag in bags_of_weights]
                 numbers = tf.stack([bag.row_lengths() for bag in bags_of_weights])
                 checks.append(
-                    input_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
+                    request_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
                 )
             parts = example[DENSE], [bag.values for bag in bags], lengths, weights or []
             dense, values, lengths, weights = after(checks, parts)
@@ -162,7 +162,7 @@ class Signatures:
             weights = None
             if self.is_weighted:
                 weights = [inputs[weights_name(name)] for name in names]
-                fits = input_checks.check_weight_shapes(self.features, weights, rows)
+                fits = request_checks.check_weight_shapes(self.features, weights, rows)
                 weights = [
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
                     for weight, row, mask in zip(after([fits], weights), rows, used, strict=True)
@@ -185,18 +185,18 @@ class Signatures:
             values, lengths, weights: lists with a flat tensor for each feature.
             names: list of str, the inputs the lengths came from, for the messages.
         """
-        dense = input_checks.checked_dense(dense, self.dense_in_features)
+        dense = request_checks.checked_dense(dense, self.dense_in_features)
         batch_size = tf.shape(dense)[0]
         sizes = [tf.size(length) for length in lengths]
-        fits = input_checks.check_batch_sizes(names, sizes, batch_size)
+        fits = request_checks.check_batch_sizes(names, sizes, batch_size)
         lengths = after([fits], tf.concat(lengths, 0))
         counts = tf.stack([tf.size(ids, tf.int64) for ids in values])
-        checks = input_checks.check_lengths(
+        checks = request_checks.check_lengths(
             self.features, names, tf.reshape(lengths, [len(names), batch_size]), counts
         )
         if weights is not None:
-            checks.append(input_checks.check_weights(self.features, weights, counts))
-            checks.append(input_checks.check_finite_weights(self.features, weights))
+            checks.append(request_checks.check_weights(self.features, weights, counts))
+            checks.append(request_checks.check_finite_weights(self.features, weights))
         flat = [tf.concat(values, 0), lengths]
         if weights is not None:
             flat.append(tf.concat(weights, 0))
