@@ -105,7 +105,7 @@ class Artifact:
             self.functions[name](**_tensors(writer.inputs(inputs, name)))["logits"].numpy()
             for name, inputs in (("serving_packed", alike), (CANDIDATES, batch))
         ]
-        if not np.allclose(*logits, rtol=1e-2, atol=1e-2, equal_nan=True):
+        if not np.allclose(*logits, rtol=1e-3, atol=1e-3, equal_nan=True):
             raise ValueError(
                 f"{type(model).__name__} reads sparse_features otherwise than by lookups of its "
                 "embedding bag collections, which serving_candidates makes before it calls the "

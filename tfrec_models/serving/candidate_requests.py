@@ -72,18 +72,16 @@ def one_request(batch, metadata):
         metadata: `Metadata` of the export.
     """
     dense, sparse = split_inputs(batch, None)
+    dense = np.array(checked_dense(dense, metadata.dense_in_features))
     levels = levels_of(metadata)
-    number = int(dense.shape[0])
-    first = np.minimum(np.arange(number), 0)
-    order = [first if column in levels.request.dense else np.arange(number)
-             for column in range(metadata.dense_in_features)]  # fmt: skip
-    dense = tf.constant(np.take_along_axis(np.asarray(dense), np.stack(order, 1), 0))
+    first = np.zeros(len(dense), np.int64)
+    dense[:, levels.request.dense] = dense[first][:, levels.request.dense]
     bags = _ragged(sparse, metadata)
     for name in levels.request.features:
         bags[name] = tf.nest.map_structure(
             lambda part: tf.gather(part, first), bags[name], expand_composites=False
         )
-    return {"dense_features": dense, "sparse_features": bags}
+    return {"dense_features": tf.constant(dense), "sparse_features": bags}
 
 
 def candidates_of(batch, metadata):
