@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from tests.datasets.every_field import everything, log
-from tfrec_models import DLRM
-from tfrec_models.datasets import Dense, Schema, Sparse
+from tfrec_models import DLRM, distribute
+from tfrec_models.datasets import Dense, Schema, Sparse, read
 
 
 @pytest.mark.parametrize("ending", ["json", "yaml", "yml"])
@@ -102,6 +102,26 @@ def test_a_model_of_another_schema_is_refused():
         other.check_model(model)
     assert "table 'h': the schema has 20 ids for ['h'], the model 10 ids" in str(caught.value)
     assert "table 'x': the schema has 5 ids for ['x'], the model none" in str(caught.value)
+
+
+def test_data_of_another_schema_is_refused(tmp_path):
+    """By `fit`, `evaluate`, `predict` and `distribute.fit` of a ranking model."""
+    schema = Schema("y", [Dense("d")], [Sparse("h", ids="hash", num_ids=10)])
+    other = Schema("y", [Dense("d")], [Sparse("h", ids="hash", num_ids=20)])
+    model = DLRM(schema.collection(4), schema.num_dense, [4], [4, 1])
+    model.compile("sgd", "mse")
+    table = pa.table({"y": [0, 1], "d": [0.5, 1.5], "h": ["a", "b"]})
+    model.fit(read(table, schema, 2), verbose=0)
+    data = read(table, other, 2)
+    for call in (
+        lambda: model.fit(data),
+        lambda: model.fit(read(table, schema, 2), validation_data=data),
+        lambda: model.evaluate(data),
+        lambda: model.predict(data),
+        lambda: distribute.fit(model, data, tmp_path),
+    ):
+        with pytest.raises(ValueError, match="made for another schema. table 'h': the schema has"):
+            call()
 
 
 @pytest.mark.parametrize(

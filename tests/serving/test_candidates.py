@@ -51,7 +51,7 @@ def requests_of(counts, is_weighted=False, shared=SHARED, columns=COLUMNS, **bag
     return {**parts, "num_candidates": counts}, repeated
 
 
-@pytest.mark.parametrize("name", ["dlrm", "dlrm_weighted_two_outputs", "deepfm_ranker"])
+@pytest.mark.parametrize("name", ["dlrm_weighted_two_outputs", "deepfm_ranker"])
 def test_equals_repeated_rows(tmp_path, name):
     """To the last bit, with weights and with two collections too; the metadata has the levels."""
     model = FAMILIES[name]()

@@ -59,6 +59,7 @@ def test_warmup_requests_are_answered(exported):
         np.testing.assert_array_equal(answer, answers["serving_default"])
 
 
+@pytest.mark.parametrize("family", ["dlrm_weighted_two_outputs", "deepfm_ranker"])
 def test_after_training_on_two_devices_and_reload(family, two_devices, tmp_path):
     """The export of a mirrored model is that of the file it was saved to, and what both predict.
 

@@ -59,9 +59,11 @@ def read(
 
     Returns:
         `tf.data.Dataset` of `(features, labels)`, or of features where there are no labels:
-        "dense_features" (B, num_dense) float32 where there are any, and "sparse_features": int64
+        "dense_features" (B, num_dense) float32, and where there are any "sparse_features": int64
         (B, F) where every bag has one id, else a `tf.RaggedTensor` (B, F, None), with weights a
-        pair of them (ids, weights). Labels are (B,) float32.
+        pair of them (ids, weights). Labels are (B,) float32. The dataset's attribute `schema` is
+        the schema: `fit`, `evaluate` and `predict` of a ranking model refuse one that is not the
+        model's.
 
     Raises:
         FileNotFoundError: on a path that names nothing.
@@ -95,4 +97,6 @@ def read(
     encoder = Encoder(schema, opened.types, labels)
     batches = Batches(opened, encoder, batch_size, drop_remainder, order, num_threads)
     form = Form(schema.num_dense, len(schema.sparse), encoder.is_ragged, schema.is_weighted, labels)
-    return dataset_of(batches, form)
+    dataset = dataset_of(batches, form)
+    dataset.schema = schema
+    return dataset

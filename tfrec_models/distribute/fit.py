@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_integer
 from tfrec_models._compat.keras import forget_validation_data
+from tfrec_models._keyed_jagged_data import check_schema
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData
@@ -97,6 +98,7 @@ def fit(
     if save_every is not None:
         check_integer("save_every", save_every, 1, "at least 1 step or None")
     check_strategy(model)
+    check_schema(model, dataset)
     strategy = model.distribute_strategy
     data = EpochData(dataset, strategy, steps_per_epoch)
     _check_batch(data.first_batch, strategy.num_replicas_in_sync)
