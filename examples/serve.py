@@ -24,7 +24,7 @@ from tfrec_models.datasets import ClickLog  # noqa: E402
 from tfrec_models.optimizers import RowWiseAdagrad  # noqa: E402
 from tfrec_models.serving import RequestWriter, export  # noqa: E402
 
-SIGNATURES = ("serving_default", "serving_examples", "serving_rows")
+SIGNATURES = ("serving_default", "serving_packed", "serving_examples", "serving_rows")
 
 
 def train():

@@ -82,3 +82,27 @@ def test_every_public_name_has_a_docstring():
 
 if __name__ == "__main__":
     MANIFEST.write_text(json.dumps(public_api(), indent=1) + "\n")
+
+
+def public_callables():
+    """Public functions, and the constructors of public classes, that are written here."""
+    for package in PACKAGES:
+        for name in importlib.import_module(package).__all__:
+            item = getattr(importlib.import_module(package), name)
+            made = vars(item).get("__init__") if inspect.isclass(item) else item
+            if inspect.isfunction(made) and made.__module__.startswith("tfrec_models."):
+                yield f"{package}.{name}", made
+
+
+def test_public_callables_are_annotated():
+    """Every argument of a public function or constructor, and what it returns, has a type."""
+    bare = [
+        f"{name}: {argument}"
+        for name, made in public_callables()
+        for argument, kind in {
+            **{p.name: p.annotation for p in inspect.signature(made).parameters.values()},
+            "return": inspect.signature(made).return_annotation,
+        }.items()
+        if kind is inspect.Parameter.empty and argument != "self"
+    ]
+    assert bare == []

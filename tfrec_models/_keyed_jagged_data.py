@@ -35,10 +35,18 @@ class KeyedJaggedData:
         call = inspect.signature(method).bind(self, *args, **kwargs)
         for argument in ("x", "validation_data"):
             if argument in call.arguments:
+                check_schema(self, call.arguments[argument])
                 call.arguments[argument] = packed_data(
                     call.arguments[argument], self.sparse_feature_names
                 )
         return getattr(super(), method.__name__)(*call.args[1:], **call.kwargs)
+
+
+def check_schema(model, data):
+    """Raises ValueError where `datasets.read` read data by a schema that is not the model's."""
+    schema = getattr(data, "schema", None)
+    if hasattr(schema, "check_model"):
+        schema.check_model(model)
 
 
 def packed_data(data, names):

@@ -3,12 +3,13 @@
 import abc
 import contextlib
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfrec_models import execution
-from tfrec_models._checks.arguments import check_positive
+from tfrec_models._checks.arguments import check_not_negative
 from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
 from tfrec_models._keyed_jagged_data import KeyedJaggedData
@@ -28,16 +29,16 @@ class RankingModel(
     A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
 
     Args:
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         **kwargs: those of `keras.Model`.
     """
 
     # Whether the output is logits, for losses with from_logits=True, or probabilities.
     gives_logits = True
 
-    def __init__(self, dense_in_features, **kwargs):
+    def __init__(self, dense_in_features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        dense_in_features = check_positive("dense_in_features", dense_in_features)
+        dense_in_features = check_not_negative("dense_in_features", dense_in_features)
         self.dense_in_features = dense_in_features
         # Lookups of ragged ids do not compile; jit_compile="auto" would try to on a GPU.
         self.supports_jit = False
@@ -48,15 +49,21 @@ class RankingModel(
 
     @property
     @abc.abstractmethod
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         """The number of output columns."""
 
     @property
-    def sparse_feature_names(self):
+    def sparse_feature_names(self) -> list[str]:
         """The sparse features in table order: the order of packed input."""
         return self.embedding_bag_collection.sparse_feature_names
 
-    def compile(self, optimizer="rmsprop", *args, jit_compile="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        *args: Any,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
         if jit_compile is True:
             raise ValueError(
                 f"{type(self).__name__} cannot be compiled with jit_compile=True: XLA has no "
@@ -87,7 +94,9 @@ class RankingModel(
         with running(training):
             return self.rank(dense_features, sparse_features)
 
-    def logits(self, dense_features, sparse_features=None, training=None):
+    def logits(
+        self, dense_features: Any, sparse_features: Any = None, training: bool | None = None
+    ) -> tf.Tensor:
         """Returns what the sigmoid of is the probability, `(batch, num_outputs)`.
 
         Args:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets import log_files
-from tests.datasets.test_schema import everything, log
+from tests.datasets.every_field import everything, log
 from tfrec_models.datasets import (
     Dense,
     Schema,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.datasets import log_files
-from tests.datasets.test_schema import everything, log
+from tests.datasets.every_field import everything, log
 from tfrec_models.datasets import Dense, Schema, Sparse, describe
 from tfrec_models.datasets import __main__ as command
 

@@ -4,54 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfrec_models import DLRM
-from tfrec_models.datasets import Dense, Schema, Sparse
-
-
-def everything():
-    """A schema that uses each field."""
-    return Schema(
-        label="y",
-        dense=[
-            Dense("a", fill=-1),
-            Dense("b", transform="log1p"),
-            Dense("c", transform="log", offset=2.5),
-            Dense("d", transform="standardize"),
-            Dense("e", transform="clip", low=-1, high=np.float32(0.1)),
-            Dense("f", transform="quantile", num_buckets=4),
-        ],
-        sparse=[
-            Sparse("i", ids="integer"),
-            Sparse("h", ids="hash", num_ids=np.int64(1000), missing=0),
-            Sparse("v", ids="vocabulary", min_count=2, missing="drop"),
-            Sparse("x", ids="hex", num_ids=77),
-            Sparse("l", like="v", max_length=3, weights="w"),
-            Sparse("s", ids="vocabulary", separator="|"),
-            Sparse("c", cross=("h", "x"), num_ids=50),
-        ],
-    )
-
-
-def log(n=200, seed=0):
-    """Rows of that schema."""
-    rng = np.random.default_rng(seed)
-    lengths = rng.integers(0, 6, n)
-    values = ["yes", "no", "1", "1.0", "~", "null", "é", "", "a\x85b\u2028"]
-    columns = {name: rng.normal(size=n) for name in "abdef"}
-    return pa.table(
-        {
-            **columns,
-            "y": rng.integers(0, 2, n),
-            "c": rng.random(n),
-            "i": rng.integers(0, 9, n),
-            "h": rng.integers(0, 2**62, n),
-            "v": rng.choice(values, n),
-            "x": [f"{number:x}" for number in rng.integers(0, 2**32, n)],
-            "l": [rng.choice(values, k).tolist() for k in lengths],
-            "w": [rng.random(k).tolist() for k in lengths],
-            "s": ["|".join(rng.choice(["p", "q", "r"], k)) for k in lengths],
-        }
-    )
+from tests.datasets.every_field import everything, log
+from tfrec_models import DLRM, distribute
+from tfrec_models.datasets import Dense, Schema, Sparse, read
 
 
 @pytest.mark.parametrize("ending", ["json", "yaml", "yml"])
@@ -147,6 +102,26 @@ def test_a_model_of_another_schema_is_refused():
         other.check_model(model)
     assert "table 'h': the schema has 20 ids for ['h'], the model 10 ids" in str(caught.value)
     assert "table 'x': the schema has 5 ids for ['x'], the model none" in str(caught.value)
+
+
+def test_data_of_another_schema_is_refused(tmp_path):
+    """By `fit`, `evaluate`, `predict` and `distribute.fit` of a ranking model."""
+    schema = Schema("y", [Dense("d")], [Sparse("h", ids="hash", num_ids=10)])
+    other = Schema("y", [Dense("d")], [Sparse("h", ids="hash", num_ids=20)])
+    model = DLRM(schema.collection(4), schema.num_dense, [4], [4, 1])
+    model.compile("sgd", "mse")
+    table = pa.table({"y": [0, 1], "d": [0.5, 1.5], "h": ["a", "b"]})
+    model.fit(read(table, schema, 2), verbose=0)
+    data = read(table, other, 2)
+    for call in (
+        lambda: model.fit(data),
+        lambda: model.fit(read(table, schema, 2), validation_data=data),
+        lambda: model.evaluate(data),
+        lambda: model.predict(data),
+        lambda: distribute.fit(model, data, tmp_path),
+    ):
+        with pytest.raises(ValueError, match="made for another schema. table 'h': the schema has"):
+            call()
 
 
 @pytest.mark.parametrize(

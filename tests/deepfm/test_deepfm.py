@@ -125,8 +125,8 @@ def test_ranker_takes_weights():
 
 WRONG = [
     (
-        lambda: deepfm.SimpleDeepFMNN(0, feature_in_two_tables(), 6, 3),
-        "num_dense_features .* received 0",
+        lambda: deepfm.SimpleDeepFMNN(-1, feature_in_two_tables(), 6, 3),
+        "num_dense_features .* received -1",
     ),
     (
         lambda: deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 0, 3),

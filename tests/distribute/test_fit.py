@@ -155,7 +155,7 @@ def test_an_exit_that_hangs_ends_in_time():
     """What waits at exit for good is ended by the watchdog, which shows where it was."""
     script = (
         "import atexit, threading\n"
-        "from tfrec_models.distribute.worker_exit import limit_exit\n"
+        "from tfrec_models.distribute.watchdog import limit_exit\n"
         "atexit.register(threading.Event().wait)\n"
         "limit_exit(0.5)\n"
     )

@@ -267,7 +267,7 @@ BAD_ARGUMENTS = {
     r"layer_sizes must be a list of positive integers, received \[0, 1\]": {
         "over_arch_layer_sizes": [0, 1]
     },
-    "dense_in_features must be a positive integer, received -1": {"dense_in_features": -1},
+    "dense_in_features must be an integer, 0 or above, received -1": {"dense_in_features": -1},
     r"same embedding_dim, received \{'t1': 4, 't2': 3\}": {
         "embedding_bag_collection": two_tables(embedding_dim=3)
     },

@@ -17,6 +17,7 @@ from tfrec_models import (
     optimizers,
 )
 from tfrec_models.layers import EmbeddingCollection, EmbeddingConfig
+from tfrec_models.serving import RequestWriter, export
 
 ROWS, BATCH = 1200, 6
 NAMES = ["f1", "f2"]
@@ -143,4 +144,24 @@ def test_weighted_and_unpooled_lookups():
         step(ids, weights)
         step(ids, weights)
     assert graphs
+    assert whole_reads(graphs, ROWS) == []
+
+
+@pytest.mark.parametrize("table_dtype", [None, "int8"])
+def test_exports(tmp_path, table_dtype):
+    """Every signature."""
+    model = make_model(OPTIMIZERS["SGD"]())
+    model.fit(dataset("packed"), verbose=0)
+    path = export(model, tmp_path, table_dtype=table_dtype)
+    signatures = tf.saved_model.load(str(path)).signatures
+    inputs = {"dense_features": np.ones((BATCH, 3), np.float32), "sparse_features": ids_of("dict")}
+    writer = RequestWriter(path)
+    # What writing and loading ran is no part of a signature.
+    with recorded_graphs():
+        pass
+    with recorded_graphs() as graphs:
+        for name, signature in signatures.items():
+            request = writer.inputs(inputs, name)
+            signature(**{key: tf.constant(value) for key, value in request.items()})
+    assert len(graphs) >= len(signatures)
     assert whole_reads(graphs, ROWS) == []

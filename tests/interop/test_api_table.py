@@ -6,8 +6,6 @@ import inspect
 import pathlib
 import re
 
-import pytest
-
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "torchrec_api.md"
 
@@ -29,9 +27,8 @@ def test_names_that_are_here():
     assert checked > 100
 
 
-def test_the_page_is_the_one_of_today():
+def test_the_page_is_the_one_of_today(torchrec):
     """It is what the script makes of the installed packages."""
-    pytest.importorskip("torchrec")
     spec = importlib.util.spec_from_file_location(
         "torchrec_api_table", ROOT / "scripts" / "torchrec_api_table.py"
     )

@@ -45,9 +45,8 @@ def test_a_checkpoint_becomes_a_keras_file(saved, suffix, capsys):
     ]
 
 
-def test_a_torch_file_becomes_a_keras_file(saved):
+def test_a_torch_file_becomes_a_keras_file(torch, saved):
     """Where torch is, a file of torch.save too; never one with code in it."""
-    torch = pytest.importorskip("torch")
     folder, check = saved
     with np.load(folder / "weights.npz") as archive:
         state = {key: torch.from_numpy(archive[key]) for key in archive.files}

@@ -107,12 +107,6 @@ def real_modules(torchrec):
     }
 
 
-@pytest.fixture(scope="module")
-def torchrec():
-    """The real torchrec, of the `parity` extra."""
-    return pytest.importorskip("torchrec")
-
-
 @pytest.mark.parametrize(
     "name", ["DLRM", "DLRM_DCN", "DLRM_Projection", "DLRM_Transformer", "SimpleDeepFMNN"]
 )

@@ -185,12 +185,6 @@ def test_the_contents_tell_the_kind(tmp_path, name):
     np.testing.assert_equal(read_checkpoint(tmp_path / name), WEIGHTS)
 
 
-@pytest.fixture
-def torch():
-    """torch, of the `parity` extra."""
-    return pytest.importorskip("torch")
-
-
 @pytest.mark.parametrize("zipped_format", [True, False])
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("key", [None, "state_dict", "model_state_dict", "model"])

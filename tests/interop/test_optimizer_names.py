@@ -103,9 +103,8 @@ def test_names_of_distributed_model_parallel_go_back():
 
 
 @pytest.mark.parametrize("sharding_type", ["table_wise"])
-def test_a_live_distributed_model(tmp_path, sharding_type):
+def test_a_live_distributed_model(torchrec, tmp_path, sharding_type):
     """Its weights and optimizer state come over bit for bit, under names that go back."""
-    pytest.importorskip("torchrec")
     script = pathlib.Path(__file__).with_name("distributed_optimizer.py")
     result = subprocess.run(
         [sys.executable, str(script), sharding_type, str(tmp_path / "store")],

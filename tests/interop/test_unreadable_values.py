@@ -124,9 +124,8 @@ def test_no_dict():
         load_torchrec_optimizer_state(collection(), RowWiseAdagrad(), {"t1.weight": np.ones(5)})
 
 
-def test_torch_tensors():
+def test_torch_tensors(torch):
     """Each layout and dtype loads; one on the meta device changes nothing."""
-    torch = pytest.importorskip("torch")
     layer = collection()
     rows = torch.tensor([[0.5, -1.5, 0, 2]] * 5)
     for value in (

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.support.row_updates import COLUMNS, IDS, OPTIMIZERS, ROWS, slices
 from tfrec_models import native, optimizers
-from tfrec_models._rows.merged_rows import MergedRows
+from tfrec_models._rows.unique_rows import UniqueRows
 from tfrec_models.native.lookup import pool_rows
 from tfrec_models.native.update import update_rows
 
@@ -194,14 +194,14 @@ def test_bad_inputs_are_refused():
     """Rows outside the table and gradients of another width change nothing."""
     table = tf.Variable(tf.ones((ROWS, COLUMNS)))
     for row in (ROWS, -1):
-        merged = MergedRows(tf.ones((1, COLUMNS)), tf.constant([row]), None)
+        merged = UniqueRows(tf.ones((1, COLUMNS)), tf.constant([row]), None)
         with pytest.raises(tf.errors.InvalidArgumentError, match="rows run from 0 to 6"):
             update_rows(table, [], merged, "sgd", [], 1.0)
-    wide = MergedRows(tf.ones((1, COLUMNS + 1)), tf.constant([1]), None)
+    wide = UniqueRows(tf.ones((1, COLUMNS + 1)), tf.constant([1]), None)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a row for each row updated"):
         update_rows(table, [], wide, "sgd", [], 1.0)
     slot = tf.Variable(tf.ones((ROWS, COLUMNS + 1)))
-    fine = MergedRows(tf.ones((1, COLUMNS)), tf.constant([1]), None)
+    fine = UniqueRows(tf.ones((1, COLUMNS)), tf.constant([1]), None)
     with pytest.raises(tf.errors.InvalidArgumentError, match="shape of its table"):
         update_rows(table, [slot], fine, "adagrad", [1e-7], 1.0)
     assert (table.numpy() == 1).all()
@@ -210,11 +210,11 @@ def test_bad_inputs_are_refused():
 def test_rows_must_be_distinct():
     """Rows that do not rise are checked for repeats, which two threads would write at once."""
     table = tf.Variable(tf.ones((ROWS, COLUMNS)))
-    merged = MergedRows(tf.ones((3, COLUMNS)), tf.constant([5, 1, 3]), None)
+    merged = UniqueRows(tf.ones((3, COLUMNS)), tf.constant([5, 1, 3]), None)
     update_rows(table, [], merged, "sgd", [], 1.0)
     assert table.numpy()[:, 0].tolist() == [1, 0, 1, 0, 1, 0, 1]
     for rows in ([5, 1, 5], [2, 2, 3], [6, 0, 0]):
-        merged = MergedRows(tf.ones((3, COLUMNS)), tf.constant(rows), None)
+        merged = UniqueRows(tf.ones((3, COLUMNS)), tf.constant(rows), None)
         with pytest.raises(tf.errors.InvalidArgumentError, match="rows of an update must be dist"):
             update_rows(table, [], merged, "sgd", [], 1.0)
     assert table.numpy()[:, 0].tolist() == [1, 0, 1, 0, 1, 0, 1]

@@ -11,7 +11,14 @@ from tests.numerics.models import FAMILIES, make
 from tfrec_models.layers import MLP, LowRankMixtureCrossNet
 from tfrec_models.serving import export
 
-ACTIVATIONS = ["relu", "relu6", "hard_shrink", "soft_shrink", tf.nn.relu, keras.activations.relu]
+ACTIVATIONS = [
+    *("relu", "relu6", "hard_shrink", "soft_shrink", "hard_sigmoid", "hard_tanh"),
+    *("leaky_relu", "celu", "elu", "selu", "sparse_plus", "sparse_sigmoid", "squareplus"),
+    *(tf.nn.relu, tf.nn.relu6, tf.nn.leaky_relu, keras.activations.relu),
+    lambda x: keras.activations.relu(x, threshold=1.0),
+    lambda x: keras.activations.relu(x, max_value=2.0),
+    lambda x: tf.where(x > 0.5, x, 0.0),
+]
 dense = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
 dense[5] = np.nan
 ids = np.zeros((32, 2), "int64")

@@ -9,7 +9,9 @@ from tests.numerics.models import FAMILIES, make
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, xla_disabled
 
 
-@pytest.mark.parametrize(("dense", "sparse"), [(1, 1), (8, 26), (100, 1), (1, 60), (100, 60)])
+@pytest.mark.parametrize(
+    ("dense", "sparse"), [(0, 2), (1, 1), (8, 26), (100, 1), (1, 60), (100, 60)]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_first_loss_is_ln_2(family, dense, sparse):
     """Whatever the numbers of features, also with tables of few rows."""

@@ -1,24 +1,35 @@
 """In an export every check comes before what it checks, in whatever order an executor runs."""
 
+import functools
+
 import pytest
 
 from tests.serving.graph_order import Check, Source, operations
 from tests.support.exports import graph_of
-from tests.support.serving import FEATURES
+from tests.support.serving import FAMILIES, FEATURES
 from tfrec_models._compat.keras import all_layers
 from tfrec_models.embeddings.embedding_tables import EmbeddingTables
+from tfrec_models.serving import export
 
 DENSE = ["dense_features must have shape", "dense_features must be finite"]
 LENGTHS = ["must have one entry for each", "must lie between 0 and", "must sum to the number"]
 WEIGHTS = ["must have as many weights as ids", "must have finite weights"]
+COUNTS = ["between 0 and the {} candidates", "must sum to the number of candidates"]
 ID = "is outside table"
 TABLE_READS = ("ResourceGather", "ResourceGatherNd", "ReadVariableOp")
 ROW_WEIGHTS = ("f1_weights", "f3_weights", "user_id_weights")
+LEVELS = ("", "request_", "candidate_")
 GATHERS = ("Gather", "GatherV2", "GatherNd", "Split", "SplitV")
 
 
-def unchecked(graph_def, model):
-    """Returns a line for each operation that could run before a check it relies on."""
+def unchecked(graph_def, model, levels=()):
+    """Returns a line for each operation that could run before a check it relies on.
+
+    Args:
+        graph_def: that of an export.
+        model: the exported one.
+        levels: the features of the request and of the candidates, where the export has both.
+    """
     features_of = {}
     for layer in all_layers(model):
         if isinstance(layer, EmbeddingTables):
@@ -42,7 +53,10 @@ def unchecked(graph_def, model):
             for source in operation.inputs[0]:
                 if isinstance(source, Source) and source.name in features_of:
                     read.add(source.name)
-                    if not _waits_for(operation, ID, features_of[source.name]):
+                    names = features_of[source.name]
+                    by_level = [names.intersection(level) for level in levels]
+                    wanted = list(filter(None, by_level)) if _is_by_level(operation) else [names]
+                    if not any(_waits_for(operation, ID, names) for names in wanted):
                         lines.append(f"{operation.name} reads {source.name} before: {ID}")
     assert read == set(features_of), "not every table is read"
     return lines
@@ -51,9 +65,12 @@ def unchecked(graph_def, model):
 def _needed_in_model(operation, model):
     """What an operation of the model must wait for, by the arguments that reach it."""
     needed = []
-    if _reads(operation, "dense"):
+    if _reads(operation, "dense", "request_dense_features", "candidate_dense_features"):
         needed += DENSE
-    if _reads(operation, "values", "lengths", "weights"):
+    if _reads(operation, "num_candidates"):
+        needed += COUNTS
+    parts = ("values", "lengths", "weights")
+    if _reads(operation, *(f"{level}{part}" for level in LEVELS for part in parts)):
         needed += LENGTHS
         needed += WEIGHTS if model.embedding_bag_collection.is_weighted else []
         needed += ["is missing"] if _reads(operation, "examples") else []
@@ -77,10 +94,21 @@ def _is_in_model(operation):
     return any(name.startswith("__inference_rank_") for name in operation.path)
 
 
+def _is_by_level(operation):
+    """Whether it lies in the function that ranks candidates."""
+    return any(name.startswith("__inference_rank_candidates_") for name in operation.path)
+
+
 def _waits_for(operation, text, names):
+    return _has_check(operation.waits_for, text, frozenset(names))
+
+
+# Operations beside each other wait for the same.
+@functools.cache
+def _has_check(waits_for, text, names):
     return any(
         isinstance(check, Check) and text in check.message and names <= check.names
-        for check in operation.waits_for
+        for check in waits_for
     )
 
 
@@ -102,11 +130,30 @@ def test_nothing_runs_before_its_checks(exported, family):
         for name in check.names
     }
     assert named >= set(FEATURES)
+    # Without the edges that `after` and `refuse_id` make, each kind is found missing.
+    lines = "\n".join(unchecked(without_control_edges(graph_def), exported.model))
+    wanted = [*DENSE, *LENGTHS, *(WEIGHTS if exported.is_weighted else []), ID, "is missing"]
+    assert [text for text in wanted if text not in lines] == []
+
+
+def without_control_edges(graph_def):
+    """The same graph, whose operations wait for their data alone."""
     without = type(graph_def).FromString(graph_def.SerializeToString())
     for function in without.library.function:
         for node in function.node_def:
             node.input[:] = [name for name in node.input if not name.startswith("^")]
-    # Without the edges that `input_checks.after` and `refuse_id` make, each kind is found missing.
-    lines = "\n".join(unchecked(without, exported.model))
-    wanted = [*DENSE, *LENGTHS, *(WEIGHTS if exported.is_weighted else []), ID, "is missing"]
-    assert [text for text in wanted if text not in lines] == []
+    return without
+
+
+@pytest.mark.parametrize("family", ["dlrm_weighted_two_outputs", "deepfm_ranker"])
+def test_nothing_of_candidates_runs_before_its_checks(tmp_path, family):
+    """Neither on the level of requests, nor on that of candidates."""
+    model = FAMILIES[family]()
+    levels = [["f1", "user id"], ["f3"]]
+    path = export(model, tmp_path, request_features=levels[0], request_dense=[0])
+    graph_def = graph_of(path).graph_def
+    assert unchecked(graph_def, model, levels) == []
+    lines = unchecked(without_control_edges(graph_def), model, levels)
+    lines = "\n".join(line for line in lines if "rank_candidates" in line)
+    weights = WEIGHTS if model.embedding_bag_collection.is_weighted else []
+    assert [text for text in [*DENSE, *LENGTHS, *COUNTS, *weights] if text not in lines] == []

@@ -27,6 +27,7 @@ def test_signatures_have_the_names_promised(exported):
     parts = ("values", "lengths", "weights")
     expected = {
         "serving_default": {"dense_features", *(f"{n}_{part}" for n in names for part in parts)},
+        "serving_packed": {"dense_features", *parts},
         "serving_examples": {"examples"},
         "serving_rows": {"dense_features", *names, *(f"{name}_weights" for name in names)},
     }
@@ -38,6 +39,7 @@ def test_signatures_have_the_names_promised(exported):
     assert metadata.names == dict(zip(FEATURES, names, strict=True))
     assert (metadata.model, metadata.num_outputs, metadata.is_weighted) == ("DLRM", 2, True)
     assert [table["name"] for table in metadata.tables] == ["t1", "t2"]
+    assert metadata.signatures == list(SIGNATURES)
 
 
 def test_warmup_requests_are_answered(exported):
@@ -57,6 +59,7 @@ def test_warmup_requests_are_answered(exported):
         np.testing.assert_array_equal(answer, answers["serving_default"])
 
 
+@pytest.mark.parametrize("family", ["dlrm_weighted_two_outputs", "deepfm_ranker"])
 def test_after_training_on_two_devices_and_reload(family, two_devices, tmp_path):
     """The export of a mirrored model is that of the file it was saved to, and what both predict.
 
@@ -241,17 +244,53 @@ def test_keras_export_says_what_to_call(exported, tmp_path, container):
     model = REFUSED[container](exported("dlrm").model)
     _, specs = called_with_dense_ids(model)
     archive = written_by_archive(model, specs)
-    for call in (
+    calls = [
         lambda: archive.write_out(tmp_path / "archive"),
         lambda: tf.saved_model.save(model, str(tmp_path / "tensorflow")),
-        lambda: model.export(tmp_path / "keras"),
-    ):
+    ]
+    if container != "itself":
+        calls.append(lambda: model.export(tmp_path / "keras"))
+    for call in calls:
         with pytest.raises(NotImplementedError, match=r"Use tfrec_models.serving.export\(model"):
             call()
     assert not list(tmp_path.glob("*/saved_model.pb"))
     if container != "itself":
         with pytest.raises(TypeError, match="a model that contains a ranking model, export the o"):
             export(model, tmp_path)
+
+
+def test_export_as_keras_calls_it(exported, tmp_path, capsys):
+    """`model.export(path)` writes the SavedModel of `serving.export` at the path itself."""
+    model, inputs = exported("dlrm").model, batch(5)
+    assert model.export(tmp_path / "out") is None
+    printed = capsys.readouterr().out
+    assert f"'{tmp_path / 'out'}'" in printed and "* serving_default" in printed
+    for signature in SIGNATURES:
+        np.testing.assert_array_equal(
+            ask(tmp_path / "out", inputs, signature), predict(model, inputs)
+        )
+    model.export(
+        str(tmp_path / "out"), "tf_saved_model", False, None, table_dtype="int8", padding_value=0
+    )
+    assert not capsys.readouterr().out
+    metadata = Metadata.read(tmp_path / "out")
+    assert metadata.padding_value == 0 and metadata.accuracy_cost
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_export_as_keras_calls_it_refuses_what_has_no_meaning(exported, tmp_path):
+    """By the name of the argument, before anything is written."""
+    model = exported("dlrm").model
+    for arguments, error, text in (
+        ({"format": "onnx"}, ValueError, "format must be 'tf_saved_model', received 'onnx'"),
+        ({"input_signature": [keras.InputSpec()]}, ValueError, "input_signature must be None"),
+        ({"is_static": True}, TypeError, r"'table_dtype'.* received \['is_static'\]"),
+        ({"version": 2}, TypeError, r"received \['version'\]. .*call tfrec_models.serving.export"),
+        ({"table_dtype": "int4"}, ValueError, "table_dtype must be None or one of"),
+    ):
+        with pytest.raises(error, match=text):
+            model.export(tmp_path / "out", **arguments)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -302,7 +341,7 @@ def test_features_named_as_keywords(tmp_path):
     bags = {"class": tf.ragged.constant([[1, 2], [3]]), "import": tf.ragged.constant([[4], [5]])}
     asked = {"dense_features": batch(2)["dense_features"], "sparse_features": bags}
     path = export(model, tmp_path)
-    for signature in ("serving_default", "serving_examples", "serving_rows"):
+    for signature in SIGNATURES:
         np.testing.assert_allclose(ask(path, asked, signature), predict(model, asked), atol=1e-6)
 
 

@@ -5,6 +5,7 @@ import re
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -12,6 +13,8 @@ from benchmarks.c_api import signature_tensors
 from tests.serving.runners import RUNNERS, Runner
 from tests.support.exports import Ranker
 from tests.support.serving import FAMILIES, ROWS, forms
+from tfrec_models import DLRM
+from tfrec_models.datasets import Dense, Schema, Sparse, read
 from tfrec_models.optimizers import RowWiseAdagrad
 from tfrec_models.serving import RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
@@ -78,6 +81,7 @@ def bad_inputs(model):
         name: ("serving_default", _as_float32(inputs), text)
         for name, (inputs, text) in cases.items()
     }
+    cases |= {f"packed: {name}": case for name, case in bad_packed(model, batch).items()}
     cases["rows: batch sizes"] = (
         "serving_rows", changed(rows, f1=rows["f1"][:2]), '"f1".*2 entries and 3 examples'
     )  # fmt: skip
@@ -96,11 +100,50 @@ def bad_inputs(model):
     return cases
 
 
+def bad_packed(model, batch):
+    """Cases of (signature, inputs, text of the message); f1 has lengths 2, 1, 2 and f3 1, 0, 1."""
+    good = model.writer.inputs(batch, "serving_packed")
+    values, lengths, dense = good["values"], good["lengths"], good["dense_features"]
+    huge, rank = 2**62, "dimension|[Rr]ank|[Ss]hape"
+    cases = {
+        "sum of lengths": (
+            changed(good, lengths=lengths + np.eye(9, dtype=int)[0]),
+            rf"lengths must sum to the number of ids in values, received a sum of {len(values) + 1}"
+            rf" and {len(values)} ids.*\['f1', 'f3', 'user id'\]. sum to .\[6 2 ",
+        ),
+        "too few values": (changed(good, values=values[1:]), "a sum of"),
+        "no values": (changed(good, values=values[:0]), '"f1".*number of values 0, received'),
+        "negative, right sum": (
+            changed(good, lengths=[*lengths[:3], 2, -1, 1, *lengths[6:]]),
+            '"f3": each of "lengths".*lengths from -1 to 2',
+        ),
+        "overflowing sum": (
+            changed(good, lengths=[*lengths[:3], huge, huge, huge, *lengths[6:]]),
+            f'"f3".*between 0 and the number of values {len(values)}',
+        ),
+        "too few lengths": (
+            changed(good, lengths=lengths[1:]),
+            "3 examples of 3 features 9 entries, received 8",
+        ),
+        "id outside": (changed(good, values=[ROWS, *values[1:]]), '"f1": id 20 in example 0'),
+        "NaN": (changed(good, dense_features=dense * [[1], [np.nan], [1]]), "NaN.*in example 1"),
+        "dense width": (changed(good, dense_features=dense[:, :4]), r"\(batch, 5\)|incompatible"),
+        "lengths of rank 2": (changed(good, lengths=lengths[np.newaxis]), rank),
+        "values of rank 2": (changed(good, values=values[np.newaxis]), rank),
+        "ids of int32": (changed(good, values=values.astype(np.int32)), "int64"),
+    }
+    return {
+        name: ("serving_packed", _as_float32(inputs), text)
+        for name, (inputs, text) in cases.items()
+    }
+
+
 def bad_weights(model):
     """Cases of (signature, inputs, text of the message) for a weighted collection."""
     batch = model.batch(3)
     ids = tf.ragged.constant([[1, 2], [3], [4]], tf.int64)
     batch["sparse_features"]["f1"] = (ids, tf.cast(ids, tf.float32))
+    batch["sparse_features"]["f3"] = (ids, tf.cast(ids, tf.float32))
     flat = model.writer.inputs(batch)
     rows = model.writer.inputs(batch, "serving_rows")
     examples = model.writer.examples(batch)
@@ -109,7 +152,22 @@ def bad_weights(model):
     lists[1].append(lists[0].pop())
     serialized = np.array([example.SerializeToString() for example in examples], object)
     text = '"f1" must have as many weights as ids, received '
+    packed = model.writer.inputs(batch, "serving_packed")
+    weights = packed["weights"]
+    marked = weights.copy()
+    marked[4] = np.inf
     return {
+        "packed: weights": (
+            "serving_packed",
+            changed(packed, weights=weights[1:]),
+            f"weights must have as many weights as ids, received {len(weights) - 1} weights and "
+            f"{len(weights)} ids",
+        ),
+        "packed: infinite weights": (
+            "serving_packed",
+            changed(packed, weights=marked),
+            '"f3" must have finite weights',
+        ),
         "weights": ("serving_default", changed(flat, f1_weights=flat["f1_weights"][:3]), text),
         "NaN weights": (
             "serving_default",
@@ -244,6 +302,125 @@ def test_nothing_is_left_of_kernels_and_xla(kernels, runners, tmp_path, monkeypa
     expected = trained.predict(trained.batch(7))
     for runner in RUNNERS:
         np.testing.assert_array_equal(answers[runner]["7 examples"]["logits"], expected)
+
+
+def bad_candidates(writer):
+    """Cases of (signature, inputs, text); two requests, with one candidate and with two."""
+    dense = tf.reshape(tf.linspace(-1.0, 1.0, 15), [3, 5])
+    sparse = {name: tf.ragged.constant([[1, 2], [3], []], tf.int64) for name in ("f1", "user id")}
+    sparse = {name: ids[:2] for name, ids in sparse.items()}
+    request = {"dense_features": dense[:2, :1], "sparse_features": sparse}
+    candidates = {
+        "dense_features": dense[:, 1:],
+        "sparse_features": {"f3": tf.constant([4, 5, 6], tf.int64)},
+    }
+    good = {"request": request, "candidates": candidates, "num_candidates": [1, 2]}
+    good = writer.inputs(good, "serving_candidates")
+    ours, theirs = good["request_dense_features"], good["candidate_dense_features"]
+    lengths, values = good["request_lengths"], good["request_values"]
+    counts = "one number for each request, between 0 and the 3 candidates of the call, received "
+    cases = {
+        "too few": (
+            {"num_candidates": [1, 1]},
+            "num_candidates must sum to the number of candidates, received a sum of 2 and 3",
+        ),
+        "negative": ({"num_candidates": [4, -1]}, counts + "numbers from -1 to 4"),
+        "overflowing": ({"num_candidates": [2**62] * 4 + [3]}, counts),
+        "rank": ({"num_candidates": [[1, 2]]}, "dimension|[Rr]ank|[Ss]hape"),
+        "requests": (
+            {"num_candidates": [1, 1, 1]},
+            "request_dense_features must have one row for each of the requests in num_candidates, "
+            "received 2 rows and 3 requests",
+        ),
+        "request lengths": (
+            {"request_lengths": lengths[1:]},
+            "request_lengths must have one entry for each of the requests.*2 requests of 2 features"
+            " 4 entries, received 3",
+        ),
+        "request values": ({"request_values": values[1:]}, "request_lengths must sum to the numb"),
+        "candidate lengths": (
+            {"candidate_lengths": [1, 1]},
+            "candidate_lengths must have one entry for each of the candidates",
+        ),
+        "request id": ({"request_values": [1, 2, ROWS, *values[3:]]}, '"f1": id 20 in example 1'),
+        "candidate id": ({"candidate_values": [4, 5, -6]}, '"f3": id -6 in example 2'),
+        "NaN": (
+            {"request_dense_features": ours * [[1], [np.nan]]},
+            "request_dense_features must be finite numbers.*in example 1",
+        ),
+        "infinity": (
+            {"candidate_dense_features": theirs * [[np.inf], [1], [1]]},
+            "candidate_dense_features must be finite numbers.*in example 0",
+        ),
+    }
+    bad = {
+        name: ("serving_candidates", _as_float32(changed(good, **changes)), text)
+        for name, (changes, text) in cases.items()
+    }
+    return good, bad
+
+
+def test_candidates_outside_python(runners, tmp_path):
+    """They score as the same rows by `serving_packed`, and what does not fit is refused."""
+    path = export(
+        FAMILIES["dlrm"](), tmp_path, request_features=["f1", "user id"], request_dense=[0]
+    )
+    writer = RequestWriter(path)
+    good, bad = bad_candidates(writer)
+    cases = {name: request for name, (*request, _) in bad.items()}
+    cases["good"] = ("serving_candidates", good)
+    of, ids = [0, 1, 1], tf.ragged.constant([[1, 2], [3]], tf.int64)
+    rows = {
+        "dense_features": tf.concat(
+            [tf.gather(good["request_dense_features"], of), good["candidate_dense_features"]], 1
+        ),
+        "sparse_features": {
+            "f3": tf.constant([4, 5, 6]),
+            **dict.fromkeys(["f1", "user id"], tf.gather(ids, of)),
+        },
+    }
+    cases["rows"] = ("serving_packed", writer.inputs(rows, "serving_packed"))
+    for runner in runners.values():
+        runner.ask(str(path), signature_tensors(path), cases)
+    for name, runner in runners.items():
+        answers = runner.answers()
+        if name == "run_without_keras":
+            check_nothing_foreign({name: answers})
+        np.testing.assert_array_equal(answers["good"]["logits"], answers["rows"]["logits"])
+        for case, (_, _, text) in bad.items():
+            assert isinstance(answers[case], tuple), f"{name}, {case} was answered"
+            message = answers[case][1].replace("\\", "")
+            assert re.search(text, message, re.DOTALL), f"{name}, {case}: {message}"
+
+
+def test_raw_columns_outside_python(runners, tmp_path):
+    """Hashes, vocabularies and transforms are stock operations, with their tables in the file."""
+    log = {"y": [0.0, 1.0], "price": [3.0, 9.5], "user": ["u7", "u8"], "item": ["fig", "pear"]}
+    schema = Schema(
+        label="y",
+        dense=[Dense("price", transform="log1p")],
+        sparse=[Sparse("user", ids="hash", num_ids=9), Sparse("item", ids="vocabulary")],
+    )
+    schema.fit(pa.table(log), progress=False)
+    model = DLRM(schema.collection(4), 1, [4], [4, 1])
+    path = export(model, tmp_path, schema=schema)
+    writer = RequestWriter(path)
+    rows = {**log, "item": ["pear", "melon"]}
+    batch = next(iter(read(pa.table(rows), schema, batch_size=2)))[0]
+    cases = {
+        name: (name, writer.inputs(rows, name)) for name in ("serving_raw", "serving_raw_examples")
+    }
+    cases["prepared"] = ("serving_packed", writer.inputs(batch, "serving_packed"))
+    for runner in runners.values():
+        runner.ask(str(path), signature_tensors(path), cases)
+    for name, runner in runners.items():
+        answers = runner.answers()
+        if name == "run_without_keras":
+            check_nothing_foreign({name: answers})
+        for case in cases:
+            np.testing.assert_array_equal(
+                answers[case]["logits"], answers["prepared"]["logits"], err_msg=f"{name}, {case}"
+            )
 
 
 @pytest.mark.parametrize("family", BAD)

@@ -11,6 +11,7 @@ from tensorflow_serving.apis import predict_pb2
 from tests.support.serving import forms
 from tfrec_models.serving import Metadata, RequestWriter
 from tfrec_models.serving.names import safe_names
+from tfrec_models.serving.signatures import SIGNATURES
 
 DENSE = [[0.5, -1.25, 3.0, 0.0, 1.0], [0.1, 2.0, 0.0, 0.0, 7.0]]
 
@@ -18,7 +19,9 @@ DENSE = [[0.5, -1.25, 3.0, 0.0, 1.0], [0.1, 2.0, 0.0, 0.0, 7.0]]
 def writer(is_weighted=False, padding_value=-1):
     """A writer for three features, one with a name that is not safe."""
     names = {"f1": "f1", "f3": "f3", "user id": "user_id"}
-    metadata = Metadata("DLRM", {}, 5, 1, names, is_weighted, padding_value, [])
+    metadata = Metadata(
+        "DLRM", {}, 5, 1, names, is_weighted, padding_value, [], signatures=SIGNATURES
+    )
     return RequestWriter(metadata, model_name="ranker")
 
 
@@ -51,6 +54,18 @@ def test_rest_columns():
             "f3_lengths": [1, 1],
             "user_id_values": [5],
             "user_id_lengths": [0, 1],
+        },
+    }
+
+
+def test_rest_packed():
+    """`serving_packed`: all ids and all lengths, feature by feature in the written order."""
+    assert json.loads(writer().rest(batch(), "serving_packed")) == {
+        "signature_name": "serving_packed",
+        "inputs": {
+            "dense_features": float32(DENSE),
+            "values": [1, 2, 7, 8, 5],
+            "lengths": [2, 0, 1, 1, 0, 1],
         },
     }
 
@@ -92,6 +107,7 @@ def test_weights_go_with_their_ids():
     }
     weighted = writer(is_weighted=True)
     assert weighted.inputs(inputs)["f1_weights"].tolist() == [0.5, 2.0]
+    assert weighted.inputs(inputs, "serving_packed")["weights"].tolist() == [0.5, 2, 3, 4, 1.5]
     rows = weighted.inputs(inputs, "serving_rows")
     assert rows["f1_weights"].tolist() == [[0.5, 2.0], [0.0, 0.0]]
     assert rows["user_id_weights"].tolist() == [[0.0], [1.5]]
@@ -112,9 +128,20 @@ def test_predict_request():
 
 
 def test_every_form_of_the_same_bags_is_the_same_request():
-    """Ragged by name, packed, and a KeyedJaggedTensor."""
-    same = [writer().rest(forms(4)[form]) for form in ("ragged", "packed", "keyed_jagged_tensor")]
-    assert len(set(same)) == 1
+    """Ragged by name, packed, and a KeyedJaggedTensor; single ids by name and packed."""
+    for is_weighted in (False, True):
+        batches = forms(4, is_weighted)
+        for same in (
+            ("ragged", "packed", "keyed_jagged_tensor"),
+            ("single_by_name", "single_packed"),
+        ):
+            for signature in SIGNATURES:
+                arrays = [writer(is_weighted).inputs(batches[form], signature) for form in same]
+                for other in arrays[1:]:
+                    assert list(other) == list(arrays[0])
+                    for name, array in other.items():
+                        np.testing.assert_array_equal(array, arrays[0][name], err_msg=name)
+                        assert array.dtype == arrays[0][name].dtype
 
 
 def test_what_cannot_be_written_is_refused():
@@ -137,6 +164,13 @@ def test_what_cannot_be_written_is_refused():
             writer().examples({**batch(), "dense_features": dense})
     with pytest.raises(FileNotFoundError, match="must be one version of a model"):
         RequestWriter("nowhere/1")
+
+
+def test_an_export_from_before_a_signature_has_no_request_of_it():
+    """What the metadata of an older version does not name is refused, with what there is."""
+    older = RequestWriter(Metadata("DLRM", {}, 5, 1, {"f1": "f1"}, False, -1, []))
+    with pytest.raises(ValueError, match="'serving_rows'], received 'serving_packed'"):
+        older.inputs(batch(), "serving_packed")
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"model": "DLRM", "of_the_future": 1}'])

@@ -1,6 +1,7 @@
 """Versions appear whole, whatever fails and whoever writes beside."""
 
 import concurrent.futures
+import os
 import pathlib
 import threading
 
@@ -12,7 +13,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tests.support.serving import batch
 from tfrec_models.serving import RequestWriter, export
 from tfrec_models.serving.signatures import SIGNATURES
-from tfrec_models.serving.version_directory import new_version
+from tfrec_models.serving.version_directory import new_version, whole_directory
 
 
 def write(directory, version=None):
@@ -20,7 +21,7 @@ def write(directory, version=None):
     with new_version(directory, version) as pending:
         for name in ("a", "b"):
             (pending.path / name).write_text("whole")
-    return int(pending.version_path.name)
+    return int(pending.final_path.name)
 
 
 def test_nothing_is_left_of_a_failure(tmp_path):
@@ -70,6 +71,51 @@ def test_a_directory_that_cannot_be_one_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="received an empty path. For the current directory"):
         write("")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def write_whole(filepath, text="whole"):
+    """Writes a SavedModel of one file."""
+    with whole_directory(filepath) as pending:
+        (pending.path / "saved_model.pb").write_text(text)
+
+
+def test_a_directory_by_name_is_replaced_whole(tmp_path, monkeypatch):
+    """A new one, an empty one, a SavedModel and the target of a link; a failure leaves the old."""
+    for name in ("new/model", "empty"):
+        if name == "empty":
+            (tmp_path / name).mkdir()
+        write_whole(tmp_path / name, "first")
+        write_whole(tmp_path / name, "second")
+        assert (tmp_path / name / "saved_model.pb").read_text() == "second"
+    (tmp_path / "link").symlink_to("empty")
+    write_whole(tmp_path / "link", "third")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "empty" / "saved_model.pb").read_text() == "third"
+    rename = os.rename
+
+    def fail_in_place(source, target):
+        if source.name.startswith("exporting"):
+            raise OSError("disk full")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail_in_place)
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(tmp_path / "empty", "fourth")
+    assert (tmp_path / "empty" / "saved_model.pb").read_text() == "third"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "link", "new"]
+
+
+def test_a_directory_with_other_files_is_not_replaced(tmp_path):
+    """Such as one of numbered versions; and a file is none."""
+    (tmp_path / "models" / "1").mkdir(parents=True)
+    (tmp_path / "models" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"where \['1', 'notes.txt'\] would be lost. Name another"):
+        write_whole(tmp_path / "models")
+    with pytest.raises(ValueError, match="filepath must be the directory of a SavedModel"):
+        write_whole(tmp_path / "models" / "notes.txt")
+    with pytest.raises(TypeError, match="filepath must be a path, .*received int"):
+        write_whole(3)
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["1", "notes.txt"]
 
 
 def test_versions_that_no_server_reads_are_refused(tmp_path):

@@ -224,11 +224,6 @@ MODELS = {
         model_inputs("ragged"),
         columns(1),
     ),
-    "DLRMAllEmpty": LayerCase(
-        lambda: DLRM(feature_in_two_tables(), 5, [6, 4], [5, 1]),
-        model_inputs("all_empty"),
-        columns(1),
-    ),
     "DLRMSingleIds": LayerCase(
         lambda: DLRM(feature_in_two_tables(), 5, [6, 4], [5, 1]),
         model_inputs("single"),
@@ -267,12 +262,6 @@ MODELS = {
     "SimpleDeepFMNN": LayerCase(
         lambda: deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 6, 3),
         model_inputs("ragged"),
-        columns(1),
-        PROBABILITIES,
-    ),
-    "SimpleDeepFMNNAllEmpty": LayerCase(
-        lambda: deepfm.SimpleDeepFMNN(5, feature_in_two_tables(), 6, 3),
-        model_inputs("all_empty"),
         columns(1),
         PROBABILITIES,
     ),

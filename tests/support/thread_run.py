@@ -1,4 +1,4 @@
-"""Trains a DLRM for six steps with so many threads, and prints a digest of all that it learned.
+"""Trains a DLRM for three steps with so many threads, and prints a digest of all that it learned.
 
 `python -m tests.support.thread_run THREADS` prints one for the native kernels, where there are
 any, and one for TensorFlow's operations alone.
@@ -32,7 +32,7 @@ def digest(kernels):
     with xla_disabled(), contextlib.nullcontext() if kernels else native.native_disabled():
         model = compiled(make_dlrm(), CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01)))
         # Enough examples that kernels and TensorFlow share the work out among their threads.
-        model.fit(dataset(3 * 4096, 4096), epochs=2, shuffle=False, verbose=0)
+        model.fit(dataset(4096, 4096), epochs=3, shuffle=False, verbose=0)
         logits = model.predict(dataset(4096, 4096), verbose=0)
     found = hashlib.sha256(np.ascontiguousarray(logits).tobytes())
     for variable in [*model.variables, *model.optimizer.variables]:

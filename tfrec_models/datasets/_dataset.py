@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 
 import tensorflow as tf
 
@@ -27,7 +26,7 @@ class Form:
 
 
 def dataset_of(batches, form):
-    """A dataset that gives an epoch of `Batches` each time it is iterated over."""
+    """A dataset that gives an epoch of `Batches` for each of its iterators."""
     rows = batches.batch_size if batches.drop_remainder else None
     num_features = form.num_features
     flat = (None,) if form.is_ragged else (rows, num_features)
@@ -40,11 +39,15 @@ def dataset_of(batches, form):
         signature["weights"] = tf.TensorSpec((None,), tf.float32)
     if form.has_labels:
         signature["labels"] = tf.TensorSpec((rows,), tf.float32)
-    # The n-th time the dataset is iterated over is the n-th epoch, as with tf.data's own shuffle.
-    epochs = itertools.count()
-    dataset = tf.data.Dataset.from_generator(
-        lambda: (batch.arrays() for batch in batches.of_epoch(next(epochs))),
-        output_signature=signature,
+    # What tells epochs apart is drawn where an iterator is made, as in tf.data's own shuffle: one
+    # that is never read counts, so that a run that is resumed can pass over epochs.
+    epochs = tf.data.Dataset.random(batches.order.seed, rerandomize_each_iteration=True).take(1)
+    dataset = epochs.flat_map(
+        lambda epoch: tf.data.Dataset.from_generator(
+            lambda epoch: (batch.arrays() for batch in batches.of_epoch(int(epoch))),
+            args=(epoch,),
+            output_signature=signature,
+        )
     )
     dataset = dataset.map(functools.partial(_inputs, num_features=num_features))
     if (num_batches := batches.num_batches()) is not None:
@@ -54,9 +57,7 @@ def dataset_of(batches, form):
 
 def _inputs(arrays, num_features):
     """The inputs of a model, of a batch's arrays."""
-    features = {}
-    if arrays["dense"].shape[1]:
-        features["dense_features"] = arrays["dense"]
+    features = {"dense_features": arrays["dense"]}
     if num_features:
         ids = arrays["ids"]
         if "splits" in arrays:

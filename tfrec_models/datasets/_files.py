@@ -1,10 +1,7 @@
-"""Files opened whatever compresses them, and written whole or not at all."""
+"""Files of text opened whatever compresses them."""
 
 import bz2
-import contextlib
 import gzip
-import os
-import tempfile
 import zlib
 
 import tensorflow as tf
@@ -77,22 +74,3 @@ def _chunks(path):
                 f"{path} is damaged: its compressed data cannot be read ({error}). Fetch the file "
                 "again."
             ) from error
-
-
-@contextlib.contextmanager
-def written_whole(path, mode="wb"):
-    """Opens a file to write that takes its name only once it is complete.
-
-    A file under the name is what it was before until then, and stays so where writing fails.
-    """
-    path = os.fspath(path)
-    folder, name = os.path.split(path)
-    # A folder of its own, since files made by `mkstemp` are readable for their owner alone.
-    with tempfile.TemporaryDirectory(dir=folder or ".", prefix=f".{name}-") as unfinished:
-        pending = os.path.join(unfinished, name)
-        encoding = None if "b" in mode else "utf-8"
-        with open(pending, mode, encoding=encoding) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(pending, path)

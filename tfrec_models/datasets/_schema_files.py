@@ -6,7 +6,7 @@ import os
 
 import yaml
 
-from tfrec_models.datasets._files import written_whole
+from tfrec_models._files import atomic_path
 from tfrec_models.datasets._names import nearest
 
 
@@ -16,8 +16,8 @@ def save_config(config, path):
         text = json.dumps(config, indent=1)
     else:
         text = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)
-    with written_whole(path, "w") as file:
-        file.write(text)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def load_config(path):

@@ -45,7 +45,13 @@ class ClickLog:
         (TensorShape([32, 13]), TensorShape([32, 26, None]), TensorShape([32]))
     """
 
-    def __init__(self, num_train=400_000, num_validation=50_000, num_test=100_000, seed=0):
+    def __init__(
+        self,
+        num_train: int = 400_000,
+        num_validation: int = 50_000,
+        num_test: int = 100_000,
+        seed: int = 0,
+    ) -> None:
         numbers = {
             "num_train": num_train,
             "num_validation": num_validation,

@@ -1,17 +1,24 @@
 """Sparse ids made dense: the frequent ones numbered from 2 up, the rare ones joined."""
 
 import collections
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from tfrec_models.datasets._files import written_whole
+from tfrec_models._files import atomic_path
 
 RARE_ID = 1
 """What every id becomes that is seen too seldom; 0 is given to none."""
 
 
-def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26):
+def sparse_to_contiguous(
+    in_files: Sequence[str | os.PathLike[str]],
+    output_dir: str | os.PathLike[str],
+    frequency_threshold: int = 3,
+    columns: int = 26,
+) -> list[int]:
     """Renumbers the ids of each column over all files, and writes the files anew.
 
     For columns of 32-bit hashes whose tables should have as many rows as there are ids worth one.
@@ -46,12 +53,12 @@ def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26
     >>> np.load(os.path.join(folder, "day_0_contig_freq.npy")).ravel().tolist()
     [2, 1, 2, 3, 3]
     """
-    in_files = [pathlib.Path(path) for path in in_files]
-    if not in_files:
+    paths = [pathlib.Path(path) for path in in_files]
+    if not paths:
         raise ValueError("sparse_to_contiguous needs at least one file, received none.")
-    out_files = [pathlib.Path(output_dir) / f"{path.stem}_contig_freq.npy" for path in in_files]
-    _check_distinct(in_files, out_files)
-    files = [_load(path, columns) for path in in_files]
+    out_files = [pathlib.Path(output_dir) / f"{path.stem}_contig_freq.npy" for path in paths]
+    _check_distinct(paths, out_files)
+    files = [_load(path, columns) for path in paths]
     # NumPy would join int64 and uint64 to floats, which hold no integers above 2**53.
     if np.result_type(*(ids.dtype for ids in files)).kind == "f":
         raise ValueError(
@@ -68,8 +75,8 @@ def sparse_to_contiguous(in_files, output_dir, frequency_threshold=3, columns=26
         renumbered.append(np.split(numbers, ends[:-1]))
     for number, (path, ids) in enumerate(zip(out_files, files, strict=True)):
         result = np.stack([parts[number] for parts in renumbered], axis=1)
-        with written_whole(path) as file:
-            np.save(file, result.astype(_wide_enough(ids.dtype, max(num_rows) - 1)))
+        with atomic_path(path) as temporary:
+            np.save(temporary, result.astype(_wide_enough(ids.dtype, max(num_rows) - 1)))
     return num_rows
 
 

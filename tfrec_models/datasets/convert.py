@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models.datasets._conversion import Conversion
@@ -10,11 +11,12 @@ from tfrec_models.datasets._convert_part import Job
 from tfrec_models.datasets._convert_processes import Processes
 from tfrec_models.datasets._parts import parts_of
 from tfrec_models.datasets._sources import list_source, open_files
+from tfrec_models.datasets.schema import Schema
 
 
 def convert(
-    source,
-    schema,
+    source: Any,
+    schema: Schema,
     out: str | os.PathLike,
     *,
     num_processes: int | None = None,
@@ -24,7 +26,7 @@ def convert(
     runner_options: Sequence[str] = (),
     format: str | None = None,
     delimiter: str | None = None,
-    filesystem=None,
+    filesystem: Any = None,
 ) -> dict:
     """Writes a log as Parquet files of ready ids and numbers.
 

@@ -1,6 +1,8 @@
 """Criteo's raw click logs: tab-separated text in, batches of DLRM's two inputs out."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,18 +26,18 @@ _SPLITS = ("all", "train", "test")
 
 
 def criteo_tsv(
-    filenames,
-    batch_size,
-    num_embeddings,
+    filenames: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    batch_size: int,
+    num_embeddings: int | Sequence[int],
     *,
-    dense_min=DEFAULT_DENSE_MIN,
-    labels=None,
-    split="all",
-    test_every=5,
-    shuffle_buffer=0,
-    cycle_length=1,
-    seed=None,
-):
+    dense_min: Any = DEFAULT_DENSE_MIN,
+    labels: bool | None = None,
+    split: str = "all",
+    test_every: int = 5,
+    shuffle_buffer: int = 0,
+    cycle_length: int = 1,
+    seed: int | None = None,
+) -> tf.data.Dataset:
     """Reads Criteo's raw tab-separated files as a `tf.data.Dataset` of batches.
 
     Each line is a label, 13 integers and 26 hexadecimal ids; an empty field is missing and reads
@@ -139,7 +141,9 @@ def criteo_tsv(
     return lines.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def criteo_dense_min(filenames):
+def criteo_dense_min(
+    filenames: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> int:
     """Finds the smallest integer in Criteo's raw files, for `criteo_tsv(dense_min=...)`.
 
     Reads every file once. Missing integers count as 0, as they do in the logarithm.
@@ -165,7 +169,7 @@ def criteo_dense_min(filenames):
     filenames = _check_files(filenames)
     labels = _begins_with_label(filenames)
     smallest = read_blocks(filenames).map(
-        lambda *lines: tf.reduce_min(parse_lines(*lines, labels)[1]),
+        lambda name, number, text: tf.reduce_min(parse_lines(name, number, text, labels)[1]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     least = min(map(int, smallest.as_numpy_iterator()), default=None)

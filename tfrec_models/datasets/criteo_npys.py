@@ -1,6 +1,7 @@
 """TorchRec's binary form of Criteo's logs as batches of DLRM's inputs."""
 
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,9 +15,9 @@ _STAGES = ("train", "val", "test")
 
 
 def criteo_npys(
-    dense_files,
-    sparse_files,
-    labels_files,
+    dense_files: Any,
+    sparse_files: Any,
+    labels_files: Any,
     batch_size: int,
     num_ids: int | list[int] | None = None,
     *,

@@ -1,5 +1,7 @@
 """A look at a log before a model is trained on it."""
 
+from typing import Any
+
 import numpy as np
 
 from tfrec_models._checks.arguments import check_positive
@@ -10,19 +12,20 @@ from tfrec_models.datasets._sources import open_source
 from tfrec_models.datasets._threads import ahead
 from tfrec_models.datasets._value_counts import ValueCounts
 from tfrec_models.datasets.description import Description
+from tfrec_models.datasets.schema import Schema
 
 _FLOAT_BYTES = 4
 
 
 def describe(
-    source,
-    schema,
+    source: Any,
+    schema: Schema,
     embedding_dim: int = 16,
     *,
     progress: bool = True,
     format: str | None = None,
     delimiter: str | None = None,
-    filesystem=None,
+    filesystem: Any = None,
 ) -> Description:
     """Finds what a person checks first in a log: rates, gaps, ids, bags, sizes of tables.
 
@@ -77,7 +80,7 @@ def describe(
     label = None if schema.label is None else NumbersLook(schema.label)
     dense = [NumbersLook(column.name) for column in schema.dense]
     sparse = [SparseLook(schema, column) for column in resolved(schema, opened.types)]
-    looks: list = [*([label] if label else []), *dense, *sparse]
+    looks: list[Any] = [*([label] if label else []), *dense, *sparse]
     units = opened.units()
     known = None if any(u.num_rows is None for u in units) else sum(u.num_rows for u in units)
     shown, rows = Progress("describe", known, progress), 0

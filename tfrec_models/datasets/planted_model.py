@@ -46,7 +46,7 @@ class PlantedModel:
     EXPONENT = 1.9
     RARE = 5e-3
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         rng = np.random.default_rng([seed, 0])
         self.table_sizes = np.geomspace(*self.TABLE_SIZES, self.NUM_SPARSE).astype(np.int64)
         # Small and large tables take turns, so that every kind of feature has both.
@@ -66,14 +66,14 @@ class PlantedModel:
             draws.append((first + ids).astype(np.int32))
             shrinkage.append(np.sqrt(probability / (probability + self.RARE)))
         self._draws = np.concatenate(draws)
-        shrinkage = np.concatenate(shrinkage)[:, None]
+        shrunk = np.concatenate(shrinkage)[:, None]
 
-        rows = len(shrinkage)
+        rows = len(shrunk)
         self._bias = -2.0
         self._dense_effect = 0.225 * rng.standard_normal(self.NUM_DENSE)
-        self._id_effect = (0.4 * shrinkage * rng.standard_normal((rows, 1)))[:, 0]
-        self._id_factors = 0.48 * shrinkage * rng.standard_normal((rows, 2))
-        self._dense_id_effect = (0.15 * shrinkage * rng.standard_normal((rows, 1)))[:, 0]
+        self._id_effect = (0.4 * shrunk * rng.standard_normal((rows, 1)))[:, 0]
+        self._id_factors = 0.48 * shrunk * rng.standard_normal((rows, 2))
+        self._dense_id_effect = (0.15 * shrunk * rng.standard_normal((rows, 1)))[:, 0]
 
     def draw(self, rng, num_rows):
         """Draws rows.

@@ -1,5 +1,7 @@
 """Random batches for benchmarks and smoke tests, with TorchRec's arguments."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,19 +14,19 @@ _WIDE = 1 << 62
 
 
 def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it makes a dataset.
-    keys,
-    batch_size,
-    hash_size=None,
-    hash_sizes=None,
-    ids_per_feature=None,
-    ids_per_features=None,
-    num_dense=50,
-    manual_seed=None,
-    num_batches=None,
-    num_generated_batches=10,
-    min_ids_per_feature=None,
-    min_ids_per_features=None,
-):
+    keys: Sequence[str],
+    batch_size: int,
+    hash_size: int | None = None,
+    hash_sizes: Sequence[int] | None = None,
+    ids_per_feature: int | None = None,
+    ids_per_features: Sequence[int] | None = None,
+    num_dense: int = 50,
+    manual_seed: int | None = None,
+    num_batches: int | None = None,
+    num_generated_batches: int = 10,
+    min_ids_per_feature: int | None = None,
+    min_ids_per_features: Sequence[int] | None = None,
+) -> tf.data.Dataset:
     """A `tf.data.Dataset` of random batches.
 
     Use it to time a model or to try one out; there is nothing to learn in it. Ids are uniform

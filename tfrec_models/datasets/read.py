@@ -1,5 +1,7 @@
 """Logs in files or tables as batches of a model's inputs."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
@@ -7,11 +9,12 @@ from tfrec_models.datasets._batches import Batches, Order
 from tfrec_models.datasets._dataset import Form, dataset_of
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._sources import open_source
+from tfrec_models.datasets.schema import Schema
 
 
 def read(
-    source,
-    schema,
+    source: Any,
+    schema: Schema,
     batch_size: int,
     *,
     shuffle: bool = False,
@@ -23,7 +26,7 @@ def read(
     num_threads: int = 2,
     format: str | None = None,
     delimiter: str | None = None,
-    filesystem=None,
+    filesystem: Any = None,
 ) -> tf.data.Dataset:
     """Reads a log as a `tf.data.Dataset` of a model's packed inputs.
 
@@ -57,9 +60,11 @@ def read(
 
     Returns:
         `tf.data.Dataset` of `(features, labels)`, or of features where there are no labels:
-        "dense_features" (B, num_dense) float32 where there are any, and "sparse_features": int64
+        "dense_features" (B, num_dense) float32, and where there are any "sparse_features": int64
         (B, F) where every bag has one id, else a `tf.RaggedTensor` (B, F, None), with weights a
-        pair of them (ids, weights). Labels are (B,) float32.
+        pair of them (ids, weights). Labels are (B,) float32. The dataset's attribute `schema` is
+        the schema: `fit`, `evaluate` and `predict` of a ranking model refuse one that is not the
+        model's.
 
     Raises:
         FileNotFoundError: on a path that names nothing.
@@ -93,4 +98,6 @@ def read(
     encoder = Encoder(schema, opened.types, labels)
     batches = Batches(opened, encoder, batch_size, drop_remainder, order, num_threads)
     form = Form(schema.num_dense, len(schema.sparse), encoder.is_ragged, schema.is_weighted, labels)
-    return dataset_of(batches, form)
+    dataset = dataset_of(batches, form)
+    dataset.schema = schema
+    return dataset

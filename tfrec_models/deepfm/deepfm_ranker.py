@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,7 +14,7 @@ from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollect
 from tfrec_models.embeddings.table_initializer import starting_within
 from tfrec_models.layers.field_factorization_machine import FieldFactorizationMachine
 from tfrec_models.layers.mlp import MLP
-from tfrec_models.layers.perceptron import linear
+from tfrec_models.layers.perceptron import apply_linear, linear
 from tfrec_models.ranking_model import RankingModel, with_equal_batch_sizes
 
 # The standard deviation of the second-order term before training, of bags of one id.
@@ -47,7 +49,7 @@ class DeepFMRanker(RankingModel):
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         deep_layer_sizes: list of at least one int, the layers of the MLP; a linear layer to one
             column follows.
         **kwargs: those of `keras.Model`.
@@ -86,7 +88,13 @@ class DeepFMRanker(RankingModel):
     TensorShape([2, 1])
     """
 
-    def __init__(self, embedding_bag_collection, dense_in_features, deep_layer_sizes, **kwargs):
+    def __init__(
+        self,
+        embedding_bag_collection: EmbeddingBagCollection,
+        dense_in_features: int,
+        deep_layer_sizes: Sequence[int],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dense_in_features, **kwargs)
         deep_layer_sizes = check_sizes("deep_layer_sizes", deep_layer_sizes)
         if not deep_layer_sizes:
@@ -120,7 +128,7 @@ class DeepFMRanker(RankingModel):
         self.deep_head = linear(deep_layer_sizes[-1], 1, bias=False, name="deep_head", dtype=policy)
 
     @property
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         return 1
 
     @property
@@ -168,7 +176,7 @@ class DeepFMRanker(RankingModel):
         # export would differ from `predict` in the last bit.
         return tf.add_n(
             [
-                self.dense_first_order(dense_features),
+                apply_linear(self.dense_first_order, dense_features),
                 first_order,
                 self.fm(fields),
                 self.deep_head(deep),

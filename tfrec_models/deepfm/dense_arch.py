@@ -1,8 +1,10 @@
 """The dense half of SimpleDeepFMNN."""
 
+from typing import Any
+
 import keras
 
-from tfrec_models._checks.arguments import check_positive
+from tfrec_models._checks.arguments import check_not_negative, check_positive
 from tfrec_models.layers.mlp import MLP
 
 
@@ -11,7 +13,7 @@ class DenseArch(keras.layers.Layer):
     """An MLP of one hidden layer over the dense features, with ReLU after both layers.
 
     Args:
-        in_features: int, the number of dense features.
+        in_features: int, the number of dense features; with 0 the output is a learned constant.
         hidden_layer_size: int, the hidden layer's columns.
         embedding_dim: int, the output columns.
         **kwargs: those of `keras.layers.Layer`.
@@ -23,7 +25,7 @@ class DenseArch(keras.layers.Layer):
         `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: on sizes that are not positive.
+        ValueError: on in_features below 0, or other sizes that are not positive.
 
     Example:
 
@@ -33,9 +35,11 @@ class DenseArch(keras.layers.Layer):
     TensorShape([20, 3])
     """
 
-    def __init__(self, in_features, hidden_layer_size, embedding_dim, **kwargs):
+    def __init__(
+        self, in_features: int, hidden_layer_size: int, embedding_dim: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        in_features = check_positive("in_features", in_features)
+        in_features = check_not_negative("in_features", in_features)
         hidden_layer_size = check_positive("hidden_layer_size", hidden_layer_size)
         embedding_dim = check_positive("embedding_dim", embedding_dim)
         self.model = MLP(

@@ -1,5 +1,8 @@
 """SimpleDeepFMNN's interaction: a dense layer and a factorization machine side by side."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models._checks.arguments import check_positive
@@ -51,7 +54,13 @@ class FMInteractionArch(keras.layers.Layer):
     TensorShape([10, 8])
     """
 
-    def __init__(self, fm_in_features, sparse_feature_names, deep_fm_dimension, **kwargs):
+    def __init__(
+        self,
+        fm_in_features: int,
+        sparse_feature_names: Sequence[str],
+        deep_fm_dimension: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         fm_in_features = check_positive("fm_in_features", fm_in_features)
         deep_fm_dimension = check_positive("deep_fm_dimension", deep_fm_dimension)

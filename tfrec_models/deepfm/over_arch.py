@@ -1,6 +1,9 @@
 """The head of SimpleDeepFMNN."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive, check_width
 from tfrec_models.layers.perceptron import linear
@@ -40,7 +43,7 @@ class OverArch(keras.layers.Layer):
     TensorShape([20, 1])
     """
 
-    def __init__(self, in_features, **kwargs):
+    def __init__(self, in_features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         in_features = check_positive("in_features", in_features)
         self.in_features = in_features
@@ -48,7 +51,7 @@ class OverArch(keras.layers.Layer):
         self.linear.kernel_initializer = _ZeroForLastColumn(self.linear.kernel_initializer)
 
     @property
-    def output_dtype(self):
+    def output_dtype(self) -> str:
         """The dtype of the probabilities: float32 at least."""
         return keras.backend.result_type(self.compute_dtype, "float32")
 
@@ -65,7 +68,7 @@ class OverArch(keras.layers.Layer):
         logits = keras.ops.squeeze(self.logits(features), -1)
         return keras.activations.sigmoid(keras.ops.expand_dims(logits, -1))
 
-    def logits(self, features):
+    def logits(self, features: Any) -> tf.Tensor:
         """Returns w . x + b, `(batch, 1)`."""
         check_width(self, features, self.in_features)
         return keras.ops.cast(self.linear(features), self.output_dtype)

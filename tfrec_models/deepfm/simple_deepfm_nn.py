@@ -1,13 +1,17 @@
 """TorchRec's DeepFM."""
 
-import keras
+from typing import Any
 
-from tfrec_models._checks.arguments import check_positive
+import keras
+import tensorflow as tf
+
+from tfrec_models._checks.arguments import check_not_negative
 from tfrec_models.deepfm.dense_arch import DenseArch
 from tfrec_models.deepfm.fm_interaction_arch import FMInteractionArch
 from tfrec_models.deepfm.over_arch import OverArch
 from tfrec_models.deepfm.sparse_arch import SparseArch
 from tfrec_models.embeddings.base_sparse_arch import count_and_dim
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.ranking_model import (
     RankingModel,
     checked_dense,
@@ -36,7 +40,7 @@ class SimpleDeepFMNN(RankingModel):
     https://arxiv.org/abs/1703.04247.
 
     Args:
-        num_dense_features: int, the number of dense features.
+        num_dense_features: int, the number of dense features, 0 or more.
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
         hidden_layer_size: int, the columns of the dense arch's hidden layer.
@@ -93,13 +97,13 @@ class SimpleDeepFMNN(RankingModel):
 
     def __init__(
         self,
-        num_dense_features,
-        embedding_bag_collection,
-        hidden_layer_size,
-        deep_fm_dimension,
-        **kwargs,
-    ):
-        num_dense_features = check_positive("num_dense_features", num_dense_features)
+        num_dense_features: int,
+        embedding_bag_collection: EmbeddingBagCollection,
+        hidden_layer_size: int,
+        deep_fm_dimension: int,
+        **kwargs: Any,
+    ) -> None:
+        num_dense_features = check_not_negative("num_dense_features", num_dense_features)
         super().__init__(num_dense_features, **kwargs)
         num_features, dim = count_and_dim(embedding_bag_collection)
         policy = self.dtype_policy
@@ -117,11 +121,11 @@ class SimpleDeepFMNN(RankingModel):
         self.over_arch = OverArch(dim + deep_fm_dimension + 1, dtype=policy, name="over_arch")
 
     @property
-    def embedding_bag_collection(self):
+    def embedding_bag_collection(self) -> EmbeddingBagCollection:
         return self.sparse_arch.embedding_bag_collection
 
     @property
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         return 1
 
     def build(self, input_shape=None):
@@ -135,7 +139,9 @@ class SimpleDeepFMNN(RankingModel):
     def rank(self, dense_features, sparse_features):
         return self.over_arch(self._interact(dense_features, sparse_features))
 
-    def logits(self, dense_features, sparse_features=None, training=None):
+    def logits(
+        self, dense_features: Any, sparse_features: Any = None, training: bool | None = None
+    ) -> tf.Tensor:
         """Returns what the sigmoid is taken of.
 
         Args:

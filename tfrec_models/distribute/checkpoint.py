@@ -2,10 +2,13 @@
 
 import glob
 import json
+import os
 import pathlib
 import re
 import shutil
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,7 +22,7 @@ _UNREADABLE = (tf.errors.OpError, IndexError)
 _METADATA = "metadata/.ATTRIBUTES/py_state"
 
 
-def training_variables(model):
+def training_variables(model: Any) -> dict[str, tf.Variable]:
     """Returns all variables that training changes, by the names they have in a checkpoint.
 
     Those of the model (seeds of dropout among them) and of its optimizer (slots, learning rate,
@@ -109,7 +112,12 @@ class TrainingCheckpoint:
     {'epoch': 3, 'step': 20}
     """
 
-    def __init__(self, variables, directory, max_to_keep=3):
+    def __init__(
+        self,
+        variables: Mapping[str, tf.Variable],
+        directory: str | os.PathLike[str],
+        max_to_keep: int = 3,
+    ) -> None:
         if max_to_keep < 1:
             raise ValueError(f"max_to_keep must be at least 1, received {max_to_keep}.")
         self.directory = pathlib.Path(directory)
@@ -118,11 +126,11 @@ class TrainingCheckpoint:
             for name, variable in variables.items()
         }
         self._max_to_keep = max_to_keep
-        self._damaged = set()
+        self._damaged: set[str] = set()
         self._metadata = _Metadata()
         self._checkpoint = tf.train.Checkpoint(variables=dict(variables), metadata=self._metadata)
 
-    def save(self, position):
+    def save(self, position: dict[str, Any]) -> str:
         """Writes a checkpoint, then deletes those that are too old.
 
         Args:
@@ -191,7 +199,7 @@ class TrainingCheckpoint:
             )
         return None
 
-    def paths(self):
+    def paths(self) -> list[str]:
         """The checkpoints in the directory, oldest first, whether they can be read or not."""
         found = [
             str(index.with_suffix(""))
@@ -200,7 +208,7 @@ class TrainingCheckpoint:
         ]
         return sorted(found, key=_number)
 
-    def delete_unfinished(self):
+    def delete_unfinished(self) -> None:
         """Deletes what a process that was killed while saving left behind.
 
         Only for when no other process saves to the directory.
@@ -255,7 +263,7 @@ class TrainingCheckpoint:
 class _Metadata(tf.train.experimental.PythonState):
     """What a checkpoint says about itself, in the same file as the variables."""
 
-    content = None
+    content: Any = None
 
     def serialize(self):
         return json.dumps(self.content)

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from typing import Any
 
 import tensorflow as tf
 
@@ -16,7 +17,7 @@ _EXAMPLE = (
 )
 
 
-def multi_worker_strategy(timeout_seconds=300, **keywords):
+def multi_worker_strategy(timeout_seconds: float = 300, **keywords: Any) -> tf.distribute.Strategy:
     """Returns a `MultiWorkerMirroredStrategy`, once all workers of TF_CONFIG are there.
 
     TensorFlow's own constructor waits for its peers for an hour or for ever, not to be interrupted.

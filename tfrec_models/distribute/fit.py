@@ -1,32 +1,37 @@
 """Fault-tolerant `fit` with exact resume."""
 
+import os
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_integer
 from tfrec_models._compat.keras import forget_validation_data
+from tfrec_models._keyed_jagged_data import check_schema
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData
 from tfrec_models.distribute.resume import Resume
-from tfrec_models.distribute.worker_exit import limit_exit
+from tfrec_models.distribute.watchdog import limit_exit
 
 
 def fit(
-    model,
-    dataset,
-    checkpoint_directory,
+    model: Any,
+    dataset: Any,
+    checkpoint_directory: str | os.PathLike[str],
     *,
-    epochs=1,
-    steps_per_epoch=None,
-    save_every=None,
-    max_to_keep=3,
-    callbacks=(),
-    verbose="auto",
-    validation_data=None,
-    validation_steps=None,
-    validation_freq=1,
-):
+    epochs: int = 1,
+    steps_per_epoch: int | None = None,
+    save_every: int | None = None,
+    max_to_keep: int = 3,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+    validation_data: Any = None,
+    validation_steps: int | None = None,
+    validation_freq: int = 1,
+) -> keras.callbacks.History:
     """`model.fit`, with checkpoints, that goes on where a killed run stopped.
 
     Run the same script again: without a checkpoint in the directory it begins, with one it goes
@@ -53,7 +58,7 @@ def fit(
     after early stopping does nothing.
 
     Under MultiWorkerMirroredStrategy a worker that failed, because its peer was lost for instance,
-    exits within ten seconds of the end of its script; see `worker_exit.limit_exit`.
+    exits within ten seconds of the end of its script; see `watchdog.limit_exit`.
 
     Args:
         model: `keras.Model`, compiled; made and compiled in the strategy's scope, if any.
@@ -93,6 +98,7 @@ def fit(
     if save_every is not None:
         check_integer("save_every", save_every, 1, "at least 1 step or None")
     check_strategy(model)
+    check_schema(model, dataset)
     strategy = model.distribute_strategy
     data = EpochData(dataset, strategy, steps_per_epoch)
     _check_batch(data.first_batch, strategy.num_replicas_in_sync)

@@ -1,5 +1,8 @@
 """The dense half of DLRM."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models.layers.mlp import MLP
@@ -10,7 +13,7 @@ class DenseArch(keras.layers.Layer):
     """An MLP over the dense features, with ReLU after every layer, the last too.
 
     Args:
-        in_features: int, the number of dense features.
+        in_features: int, the number of dense features; with 0 the output is a learned constant.
         layer_sizes: list of int, the layers' output columns. In DLRM the last must be the
             embedding dim D.
         **kwargs: those of `keras.layers.Layer`.
@@ -22,7 +25,7 @@ class DenseArch(keras.layers.Layer):
         `(batch, layer_sizes[-1])`.
 
     Raises:
-        ValueError: on sizes that are not positive, or none.
+        ValueError: on in_features below 0, layer sizes that are not positive, or none.
 
     Example:
 
@@ -32,7 +35,7 @@ class DenseArch(keras.layers.Layer):
     TensorShape([20, 3])
     """
 
-    def __init__(self, in_features, layer_sizes, **kwargs):
+    def __init__(self, in_features: int, layer_sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = MLP(in_features, layer_sizes, dtype=self.dtype_policy, name="model")
         if not self.model.layer_sizes:

@@ -1,11 +1,15 @@
 """DLRM: sparse and dense arch, interaction, over arch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models.dlrm.dense_arch import DenseArch
 from tfrec_models.dlrm.interaction_arch import InteractionArch
 from tfrec_models.dlrm.over_arch import OverArch
 from tfrec_models.dlrm.sparse_arch import SparseArch
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.ranking_model import RankingModel, with_equal_batch_sizes
 
 
@@ -27,7 +31,7 @@ class DLRM(RankingModel):
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
         inter_arch: a layer of the form `Interaction`, in place of `InteractionArch`.
@@ -78,13 +82,13 @@ class DLRM(RankingModel):
 
     def __init__(
         self,
-        embedding_bag_collection,
-        dense_in_features,
-        dense_arch_layer_sizes,
-        over_arch_layer_sizes,
-        inter_arch=None,
-        **kwargs,
-    ):
+        embedding_bag_collection: EmbeddingBagCollection,
+        dense_in_features: int,
+        dense_arch_layer_sizes: Sequence[int],
+        over_arch_layer_sizes: Sequence[int],
+        inter_arch: keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dense_in_features, **kwargs)
         policy = self.dtype_policy
         self.sparse_arch = SparseArch(embedding_bag_collection, dtype=policy, name="sparse_arch")
@@ -112,7 +116,7 @@ class DLRM(RankingModel):
         )
 
     @property
-    def embedding_bag_collection(self):
+    def embedding_bag_collection(self) -> EmbeddingBagCollection:
         return self.sparse_arch.embedding_bag_collection
 
     def build(self, input_shape=None):
@@ -134,7 +138,7 @@ class DLRM(RankingModel):
         return self.over_arch(self.inter_arch(dense, sparse))
 
     @property
-    def num_outputs(self):
+    def num_outputs(self) -> int:
         return self.over_arch.layer_sizes[-1]
 
     def get_config(self):

@@ -1,11 +1,15 @@
 """DLRM with a cross network for its interaction."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models._checks.arguments import check_not_negative, check_positive
 from tfrec_models.dlrm.dlrm import DLRM
 from tfrec_models.dlrm.interaction_dcn_arch import InteractionDCNArch
 from tfrec_models.embeddings.base_sparse_arch import count_and_dim
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.layers.low_rank_crossnet import LowRankCrossNet
 
 
@@ -20,7 +24,7 @@ class DLRM_DCN(DLRM):  # noqa: N801, the name is TorchRec's
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
         dcn_num_layers: int, the number of cross layers.
@@ -72,14 +76,14 @@ class DLRM_DCN(DLRM):  # noqa: N801, the name is TorchRec's
 
     def __init__(
         self,
-        embedding_bag_collection,
-        dense_in_features,
-        dense_arch_layer_sizes,
-        over_arch_layer_sizes,
-        dcn_num_layers,
-        dcn_low_rank_dim,
-        **kwargs,
-    ):
+        embedding_bag_collection: EmbeddingBagCollection,
+        dense_in_features: int,
+        dense_arch_layer_sizes: Sequence[int],
+        over_arch_layer_sizes: Sequence[int],
+        dcn_num_layers: int,
+        dcn_low_rank_dim: int,
+        **kwargs: Any,
+    ) -> None:
         dcn_num_layers = check_not_negative("dcn_num_layers", dcn_num_layers)
         dcn_low_rank_dim = check_positive("dcn_low_rank_dim", dcn_low_rank_dim)
         num_features, dim = count_and_dim(embedding_bag_collection)

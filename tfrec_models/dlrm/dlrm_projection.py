@@ -1,5 +1,8 @@
 """DLRM with projected dot products for its interaction."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models._checks.arguments import check_sizes
@@ -7,6 +10,7 @@ from tfrec_models.dlrm.dense_arch import DenseArch
 from tfrec_models.dlrm.dlrm import DLRM
 from tfrec_models.dlrm.interaction_projection_arch import InteractionProjectionArch
 from tfrec_models.embeddings.base_sparse_arch import count_and_dim
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -19,7 +23,7 @@ class DLRM_Projection(DLRM):  # noqa: N801, the name is TorchRec's
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
         interaction_branch1_layer_sizes: list of int, the first branch's layers; the last must be
@@ -73,14 +77,14 @@ class DLRM_Projection(DLRM):  # noqa: N801, the name is TorchRec's
 
     def __init__(
         self,
-        embedding_bag_collection,
-        dense_in_features,
-        dense_arch_layer_sizes,
-        over_arch_layer_sizes,
-        interaction_branch1_layer_sizes,
-        interaction_branch2_layer_sizes,
-        **kwargs,
-    ):
+        embedding_bag_collection: EmbeddingBagCollection,
+        dense_in_features: int,
+        dense_arch_layer_sizes: Sequence[int],
+        over_arch_layer_sizes: Sequence[int],
+        interaction_branch1_layer_sizes: Sequence[int],
+        interaction_branch2_layer_sizes: Sequence[int],
+        **kwargs: Any,
+    ) -> None:
         num_features, dim = count_and_dim(embedding_bag_collection)
         dtype = kwargs.get("dtype")
         layer_sizes = {

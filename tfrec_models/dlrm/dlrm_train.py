@@ -1,6 +1,7 @@
 """DLRM together with its loss."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -64,7 +65,7 @@ class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
     (TensorShape([]), TensorShape([2]))
     """
 
-    def __init__(self, dlrm_module, **kwargs):
+    def __init__(self, dlrm_module: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(dlrm_module, RankingModel):
             raise TypeError(
@@ -83,7 +84,7 @@ class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
     # What a compiled loss or metric receives.
     gives_logits = True
 
-    def compile(self, optimizer="rmsprop", *args, **kwargs):
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
         warn_if_taken_for_other(self, args, kwargs)
         super().compile(optimizer, *args, **kwargs)
 

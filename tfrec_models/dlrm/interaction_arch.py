@@ -1,6 +1,7 @@
 """DLRM's interaction: dot products of all pairs of embeddings."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from tfrec_models.execution import current
 from tfrec_models.execution.compiled import Compiled
 
 
-def choose(n, k):
+def choose(n: int, k: int) -> int:
     """Returns the number of ways to choose k of n: 0 where k is out of range.
 
     Example:
@@ -56,7 +57,7 @@ class InteractionArch(keras.layers.Layer):
     TensorShape([10, 6])
     """
 
-    def __init__(self, num_sparse_features, **kwargs):
+    def __init__(self, num_sparse_features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         num_sparse_features = check_not_negative("num_sparse_features", num_sparse_features)
         self.num_sparse_features = num_sparse_features

@@ -1,5 +1,7 @@
 """DLRM_DCN's interaction: a cross network over all embeddings side by side."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -46,7 +48,9 @@ class InteractionDCNArch(DeserializesChildren, keras.layers.Layer):
     TensorShape([10, 9])
     """
 
-    def __init__(self, num_sparse_features, crossnet, **kwargs):
+    def __init__(
+        self, num_sparse_features: int, crossnet: keras.layers.Layer, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         check_is_layer("crossnet", crossnet, "LowRankCrossNet")

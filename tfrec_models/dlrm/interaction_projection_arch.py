@@ -1,5 +1,7 @@
 """DLRM_Projection's interaction: dot products of learned mixtures of all embeddings."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -59,7 +61,13 @@ class InteractionProjectionArch(DeserializesChildren, keras.layers.Layer):
     TensorShape([10, 11])
     """
 
-    def __init__(self, num_sparse_features, interaction_branch1, interaction_branch2, **kwargs):
+    def __init__(
+        self,
+        num_sparse_features: int,
+        interaction_branch1: keras.layers.Layer,
+        interaction_branch2: keras.layers.Layer,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         check_is_layer("interaction_branch1", interaction_branch1, "DenseArch")

@@ -1,5 +1,8 @@
 """The head of DLRM."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models._checks.arguments import check_sizes
@@ -33,7 +36,7 @@ class OverArch(keras.layers.Layer):
     TensorShape([20, 1])
     """
 
-    def __init__(self, in_features, layer_sizes, **kwargs):
+    def __init__(self, in_features: int, layer_sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.layer_sizes = layer_sizes = check_sizes("layer_sizes", layer_sizes)
         if len(layer_sizes) < 2:

@@ -1,8 +1,11 @@
 """The sparse half of DLRM: pooled embeddings, one vector per feature."""
 
+from typing import Any
+
 import keras
 
 from tfrec_models.embeddings.base_sparse_arch import BaseSparseArch, count_and_dim
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -46,7 +49,7 @@ class SparseArch(BaseSparseArch):
     TensorShape([2, 2, 3])
     """
 
-    def __init__(self, embedding_bag_collection, **kwargs):
+    def __init__(self, embedding_bag_collection: EmbeddingBagCollection, **kwargs: Any) -> None:
         super().__init__(embedding_bag_collection, **kwargs)
         # F, the number of embeddings per example, and D, their number of columns.
         self.num_sparse_features, self.embedding_dim = count_and_dim(embedding_bag_collection)

@@ -1,5 +1,8 @@
 """Pooled embeddings for many features, from tables that share variables."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -76,12 +79,12 @@ class EmbeddingBagCollection(EmbeddingTables):
 
     config_class = EmbeddingBagConfig
 
-    def __init__(self, tables, is_weighted=False, **kwargs):
+    def __init__(self, tables: Sequence[Any], is_weighted: bool = False, **kwargs: Any) -> None:
         super().__init__(tables, **kwargs)
         _check_weighted_pooling(self.tables, is_weighted)
         self.is_weighted = is_weighted
 
-    def embedding_bag_configs(self):
+    def embedding_bag_configs(self) -> list[EmbeddingBagConfig]:
         """Returns the tables' configs, in order."""
         return list(self.tables)
 

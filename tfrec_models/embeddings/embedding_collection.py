@@ -1,5 +1,8 @@
 """Embeddings for many features without pooling, from tables that share variables."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -58,7 +61,7 @@ class EmbeddingCollection(EmbeddingTables):
 
     config_class = EmbeddingConfig
 
-    def __init__(self, tables, **kwargs):
+    def __init__(self, tables: Sequence[Any], **kwargs: Any) -> None:
         super().__init__(tables, **kwargs)
         dims = {table.name: table.embedding_dim for table in self.tables}
         if len(set(dims.values())) > 1:
@@ -67,11 +70,11 @@ class EmbeddingCollection(EmbeddingTables):
                 "tables of another dim in a collection of their own."
             )
 
-    def embedding_configs(self):
+    def embedding_configs(self) -> list[EmbeddingConfig]:
         """Returns the tables' configs, in order."""
         return list(self.tables)
 
-    def embedding_dim(self):
+    def embedding_dim(self) -> int:
         """Returns the number of columns of every table."""
         return self.tables[0].embedding_dim
 

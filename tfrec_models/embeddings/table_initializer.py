@@ -12,6 +12,8 @@ import tensorflow as tf
 
 # Numbers drawn at once: 4 MB in float32.
 BLOCK_SIZE = 2**20
+# TensorFlow writes in place by numbers of 32 bits.
+_INPLACE_ROWS = 2**31
 # The distributions that are drawn by blocks, each with a scale and a shift.
 UNIFORM, NORMAL, TRUNCATED = range(3)
 # What a normal distribution cut off at two deviations loses of its standard deviation.
@@ -60,7 +62,7 @@ class TableInitializer:
         ordered = [(UNIFORM, 0.0, 0.0)]
         ordered += [starts[table.name] or (UNIFORM, 0.0, 0.0) for table in tables]
         kinds, scales, shifts = zip(*ordered, strict=True)
-        streams, brought = [(0, self.stack.num_rows, self.seed)], []
+        streams, whole = [(0, self.stack.num_rows, self.seed)], []
         for table in tables:
             first, count = self.stack.first_rows[table.name], table.num_rows
             begin, end = max(first, first_row), min(first + count, first_row + shape[0])
@@ -68,21 +70,26 @@ class TableInitializer:
                 continue
             if starts[table.name] is None:
                 rows = _call(table, dtype)[begin - first : end - first]
-                brought.append((tf.constant(begin - first_row, tf.int64), rows))
+                whole.append((tf.constant(begin - first_row, tf.int64), rows))
             elif (seed := _own_seed(table)) is not None:
                 streams.append((first, first + count, seed))
-        return _fill(
-            tuple(shape),
+        columns = shape[1]
+        filled = _fill(
+            tf.constant(shape, tf.int64),
             dtype,
             tuple(sorted(set(kinds))),
+            # No more are drawn than a small stack has; they are the first of a whole block's.
+            tf.constant(max(min(BLOCK_SIZE // columns, self.stack.num_rows), 1), tf.int64),
             tf.constant(first_row, tf.int64),
             tf.constant(np.cumsum([1, *(table.num_rows for table in tables)]), tf.int64),
             tf.constant(kinds),
             tf.constant(scales, tf.float64),
             tf.constant(shifts, tf.float64),
             [tf.constant(stream, tf.int64) for stream in streams],
-            brought,
+            whole,
+            in_place=shape[0] < _INPLACE_ROWS,
         )
+        return tf.ensure_shape(filled, shape)
 
 
 def _start_of(table, bound):
@@ -160,27 +167,27 @@ def _call(table, dtype):
 
 
 # All is made where the variable will lie, on a server for one.
-@tf.function(autograph=False)
-def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, brought):
+@tf.function(autograph=False, reduce_retracing=True)
+def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, streams, whole, in_place):
     """Returns rows of a stack.
 
     Args:
-        shape: tuple, that of the piece of the variable.
+        shape: tensor, that of the piece of the variable: one trace serves every table.
         dtype: str, its dtype.
         kinds: tuple of int, the distributions in use.
+        size: scalar tensor, the number of rows of a block.
         first_row: scalar tensor, the row of the variable that the piece begins at.
         ends: tensor, the row each table ends before, row 0 counting as the first.
         kind, scale, shift: tensors, how each table's numbers are distributed.
         streams: list of tensors (first row, end, seed), each overwriting those before it.
-        brought: list of (row in the piece, rows).
+        whole: list of (row in the piece, rows).
+        in_place: bool, whether rows may be written in place.
     """
     drawn_dtype = tf.float64 if dtype == "float64" else tf.float32
     scale, shift = (tf.cast(values, drawn_dtype)[:, tf.newaxis] for values in (scale, shift))
-    size = max(BLOCK_SIZE // shape[1], 1)
     # Not `tf.zeros`: TensorFlow folds it into a constant of the graph, which writing in place would
     # change for the tables that the graph fills next.
-    filled = tf.raw_ops.Empty(shape=tf.constant(shape), dtype=dtype, init=True)
-    filled = tf.ensure_shape(filled, shape)
+    filled = tf.raw_ops.Empty(shape=tf.cast(shape, tf.int32), dtype=dtype, init=True)
     for stream in streams:
         first, end, seed = tf.unstack(stream)
         begin = tf.maximum(first, first_row)
@@ -194,7 +201,9 @@ def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, bro
             table = tf.searchsorted(ends, rows, side="right")
             numbers = None
             for which in kinds:
-                values = _DRAW[which]([size, shape[1]], tf.stack([seed, block]), drawn_dtype)
+                values = _DRAW[which](
+                    tf.stack([size, shape[1]]), tf.stack([seed, block]), drawn_dtype
+                )
                 values = tf.gather(values, kept)
                 if numbers is None:
                     numbers = values
@@ -202,7 +211,7 @@ def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, bro
                     is_it = tf.gather(kind, table)[:, tf.newaxis] == which
                     numbers = tf.where(is_it, values, numbers)
             numbers = numbers * tf.gather(scale, table) + tf.gather(shift, table)
-            return block + 1, _write(filled, rows - first_row, numbers)
+            return block + 1, _write(filled, rows - first_row, numbers, in_place)
 
         _, filled = tf.while_loop(
             lambda block, _, first=first, end=end: first + block * size < end,
@@ -210,15 +219,15 @@ def _fill(shape, dtype, kinds, first_row, ends, kind, scale, shift, streams, bro
             [(begin - first) // size, filled],
             parallel_iterations=1,
         )
-    for first, rows in brought:
-        filled = _write(filled, first + tf.range(tf.shape(rows, tf.int64)[0]), rows)
+    for first, rows in whole:
+        filled = _write(filled, first + tf.range(tf.shape(rows, tf.int64)[0]), rows, in_place)
     return filled
 
 
-def _write(filled, rows, values):
+def _write(filled, rows, values, in_place):
     """Writes rows in place: `tf.tensor_scatter_nd_update` copies the whole table in a loop."""
     values = tf.cast(values, filled.dtype)
-    if filled.shape[0] >= 2**31:
+    if not in_place:
         return tf.tensor_scatter_nd_update(filled, rows[:, tf.newaxis], values)
     return tf.raw_ops.InplaceUpdate(x=filled, i=tf.cast(rows, tf.int32), v=values)
 

@@ -1,9 +1,13 @@
 """DLRM with a transformer for its interaction."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfrec_models.dlrm import DLRM
 from tfrec_models.embeddings.base_sparse_arch import count_and_dim
+from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.experimental.interaction_transformer_arch import InteractionTransformerArch
 
 
@@ -18,7 +22,7 @@ class DLRM_Transformer(DLRM):  # noqa: N801, the name is TorchRec's
     Args:
         embedding_bag_collection: `EmbeddingBagCollection` whose tables all have the same
             embedding_dim D, a multiple of nhead.
-        dense_in_features: int, the number of dense features.
+        dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
         over_arch_layer_sizes: list of at least two int; the last is the number of logits.
         nhead: int, the number of attention heads.
@@ -72,15 +76,15 @@ class DLRM_Transformer(DLRM):  # noqa: N801, the name is TorchRec's
 
     def __init__(
         self,
-        embedding_bag_collection,
-        dense_in_features,
-        dense_arch_layer_sizes,
-        over_arch_layer_sizes,
-        nhead=8,
-        ntransformer_layers=4,
-        attend_over="features",
-        **kwargs,
-    ):
+        embedding_bag_collection: EmbeddingBagCollection,
+        dense_in_features: int,
+        dense_arch_layer_sizes: Sequence[int],
+        over_arch_layer_sizes: Sequence[int],
+        nhead: int = 8,
+        ntransformer_layers: int = 4,
+        attend_over: str = "features",
+        **kwargs: Any,
+    ) -> None:
         num_features, dim = count_and_dim(embedding_bag_collection)
         super().__init__(
             embedding_bag_collection,

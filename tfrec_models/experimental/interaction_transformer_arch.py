@@ -1,5 +1,7 @@
 """Interaction by a transformer encoder over the features."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -55,13 +57,13 @@ class InteractionTransformerArch(keras.layers.Layer):
 
     def __init__(
         self,
-        num_sparse_features,
-        embedding_dim,
-        nhead=8,
-        ntransformer_layers=4,
-        attend_over="features",
-        **kwargs,
-    ):
+        num_sparse_features: int,
+        embedding_dim: int,
+        nhead: int = 8,
+        ntransformer_layers: int = 4,
+        attend_over: str = "features",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         num_sparse_features = check_positive("num_sparse_features", num_sparse_features)
         embedding_dim = check_positive("embedding_dim", embedding_dim)

@@ -5,6 +5,13 @@ import tensorflow as tf
 
 from tfrec_models.layers.swish_layer_norm import SwishLayerNorm
 
+_HIDE_NAN = {"hard_shrink", "soft_shrink", "threshold"}
+_KEEP_NAN = [
+    getattr(keras.activations, name)
+    for name in dir(keras.activations)
+    if name.islower() and name not in _HIDE_NAN
+] + [tf.nn.relu, tf.nn.relu6, tf.nn.silu, tf.nn.gelu, tf.sigmoid, tf.tanh]
+
 
 def get_activation(activation, width, dtype):
     """Returns what to call for `activation` after a layer of `width` columns.
@@ -32,13 +39,13 @@ def activate(activation, values):
     TensorFlow fuses ReLU and ReLU6 into the matrix product and bias before them, and oneDNN's
     kernel for that gives 0 for NaN: a step would train on, `predict` answer, and no loss show it.
     It does not look beyond a change of shape, which costs nothing. Keras's shrinking functions
-    give 0 for NaN themselves.
+    give 0 for NaN themselves, as a function of the user's may, such as ReLU with a threshold.
     """
     apart = tf.squeeze(tf.expand_dims(values, 0), 0)
-    outputs = activation(apart)
-    if activation in (keras.activations.hard_shrink, keras.activations.soft_shrink):
-        outputs = tf.where(tf.math.is_nan(apart), apart, outputs)
-    return outputs
+    outputs = tf.convert_to_tensor(activation(apart))
+    if activation in _KEEP_NAN or outputs.shape.rank != apart.shape.rank:
+        return outputs
+    return tf.where(tf.math.is_nan(apart), tf.cast(apart, outputs.dtype), outputs)
 
 
 def serialize_activation(activation):

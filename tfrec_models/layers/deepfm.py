@@ -1,5 +1,7 @@
 """Deep half of DeepFM."""
 
+from typing import Any
+
 import keras
 
 from tfrec_models._serialization import DeserializesChildren
@@ -42,7 +44,7 @@ class DeepFM(DeserializesChildren, keras.layers.Layer):
     TensorShape([3, 4])
     """
 
-    def __init__(self, dense_module, **kwargs):
+    def __init__(self, dense_module: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(dense_module, keras.layers.Layer):
             raise TypeError(

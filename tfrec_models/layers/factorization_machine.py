@@ -1,5 +1,7 @@
 """Second-order term of a factorization machine over single numbers, TorchRec's."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -44,7 +46,7 @@ class FactorizationMachine(keras.layers.Layer):
     [[78.0], [78.0], [78.0]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._program = Compiled(_scalar_interaction)
 

@@ -1,5 +1,7 @@
 """Second-order term of a factorization machine over embeddings, as published."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -41,7 +43,7 @@ class FieldFactorizationMachine(keras.layers.Layer):
     [[15.0], [15.0]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._program = Compiled(_vector_interaction)
 

@@ -1,5 +1,7 @@
 """Cross network with low-rank matrices."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -43,7 +45,7 @@ class LowRankCrossNet(CrossNetBase):
     TensorShape([3, 10])
     """
 
-    def __init__(self, in_features, num_layers, low_rank=1, **kwargs):
+    def __init__(self, in_features: int, num_layers: int, low_rank: int = 1, **kwargs: Any) -> None:
         super().__init__(in_features, num_layers, **kwargs)
         low_rank = check_positive("low_rank", low_rank)
         self.low_rank = low_rank

@@ -1,5 +1,8 @@
 """Cross network with a mixture of low-rank experts."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -53,8 +56,14 @@ class LowRankMixtureCrossNet(CrossNetBase):
     """
 
     def __init__(
-        self, in_features, num_layers, num_experts=1, low_rank=1, activation="relu", **kwargs
-    ):
+        self,
+        in_features: int,
+        num_layers: int,
+        num_experts: int = 1,
+        low_rank: int = 1,
+        activation: str | Callable[..., Any] | None = "relu",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(in_features, num_layers, **kwargs)
         num_experts = check_positive("num_experts", num_experts)
         low_rank = check_positive("low_rank", low_rank)

@@ -1,8 +1,11 @@
 """Multi-layer perceptron."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 
-from tfrec_models._checks.arguments import check_positive, check_sizes, check_width
+from tfrec_models._checks.arguments import check_not_negative, check_sizes, check_width
 from tfrec_models.layers.activation import serialize_activation
 from tfrec_models.layers.perceptron import Perceptron
 
@@ -12,7 +15,7 @@ class MLP(keras.layers.Layer):
     """Several `Perceptron`s, one after the other.
 
     Args:
-        in_size: int, the number of input columns.
+        in_size: int, the number of input columns, 0 or more.
         layer_sizes: list of int, the number of output columns of each layer; none is the
             identity.
         bias: bool, whether the layers have a bias.
@@ -27,7 +30,7 @@ class MLP(keras.layers.Layer):
         `(..., layer_sizes[-1])`.
 
     Raises:
-        ValueError: on sizes that are not positive, or an unknown activation.
+        ValueError: on negative sizes, a layer of size 0, or an unknown activation.
 
     Example:
 
@@ -39,15 +42,15 @@ class MLP(keras.layers.Layer):
 
     def __init__(
         self,
-        in_size,
-        layer_sizes,
-        bias=True,
-        activation="relu",
-        activation_on_last=True,
-        **kwargs,
-    ):
+        in_size: int,
+        layer_sizes: Sequence[int],
+        bias: bool = True,
+        activation: str | Callable[..., Any] | None = "relu",
+        activation_on_last: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        in_size = check_positive("in_size", in_size)
+        in_size = check_not_negative("in_size", in_size)
         layer_sizes = check_sizes("layer_sizes", layer_sizes)
         self.in_size, self.layer_sizes = in_size, list(layer_sizes)
         self.bias, self.activation_on_last = bias, activation_on_last

@@ -1,10 +1,12 @@
 """Dense layer with an activation."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
-from tfrec_models._checks.arguments import check_positive, check_width
+from tfrec_models._checks.arguments import check_not_negative, check_positive, check_width
 from tfrec_models.layers.activation import activate, get_activation, serialize_activation
 
 
@@ -17,7 +19,7 @@ class Perceptron(keras.layers.Layer):
     Weight and bias start uniform in ±1/sqrt(in_size), as PyTorch's `Linear` does.
 
     Args:
-        in_size: int, the number of input columns.
+        in_size: int, the number of input columns; with 0 the output is a learned constant.
         out_size: int, the number of output columns.
         bias: bool, whether to add a bias.
         activation: a Keras activation, its name, or "swish_layernorm".
@@ -30,7 +32,7 @@ class Perceptron(keras.layers.Layer):
         `(..., out_size)`.
 
     Raises:
-        ValueError: on sizes that are not positive, or an unknown activation.
+        ValueError: on a negative in_size, an out_size below 1, or an unknown activation.
 
     Example:
 
@@ -40,9 +42,16 @@ class Perceptron(keras.layers.Layer):
     TensorShape([4, 2])
     """
 
-    def __init__(self, in_size, out_size, bias=True, activation="relu", **kwargs):
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        bias: bool = True,
+        activation: str | Callable[..., Any] | None = "relu",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        in_size = check_positive("in_size", in_size)
+        in_size = check_not_negative("in_size", in_size)
         out_size = check_positive("out_size", out_size)
         self.in_size, self.out_size, self.bias = in_size, out_size, bias
         self.activation = get_activation(activation, out_size, dtype=self.dtype_policy)
@@ -58,7 +67,7 @@ class Perceptron(keras.layers.Layer):
 
     def call(self, inputs):
         check_width(self, inputs, self.in_size)
-        return activate(self.activation, self.linear(inputs))
+        return activate(self.activation, apply_linear(self.linear, inputs))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.out_size)
@@ -73,9 +82,22 @@ class Perceptron(keras.layers.Layer):
         }
 
 
+def apply_linear(dense, inputs):
+    """Returns `dense(inputs)`, the bias included where there are no input columns.
+
+    Grappler makes one operation of product and bias, which TensorFlow's CPU kernel leaves at zero
+    where the product is over nothing.
+    """
+    if inputs.shape[-1] != 0:
+        return dense(inputs)
+    outputs = keras.ops.zeros((*keras.ops.shape(inputs)[:-1], dense.units), dense.compute_dtype)
+    return outputs if dense.bias is None else outputs + dense.bias
+
+
 def linear(in_size, out_size, bias=True, name="linear", **kwargs):
     """Returns a `Dense` layer that starts as PyTorch's `Linear` does."""
-    bound = 1 / math.sqrt(in_size)
+    # Zeros, as PyTorch has for no columns, would leave ReLU without a gradient for good.
+    bound = 1 / math.sqrt(max(in_size, 1))
     uniform = keras.initializers.RandomUniform(-bound, bound)
     return keras.layers.Dense(
         out_size,

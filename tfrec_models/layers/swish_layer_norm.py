@@ -1,6 +1,8 @@
 """Swish gated by a layer normalisation."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -34,7 +36,7 @@ class SwishLayerNorm(keras.layers.Layer):
     TensorShape([20, 100])
     """
 
-    def __init__(self, input_dims, **kwargs):
+    def __init__(self, input_dims: int | Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         one = isinstance(input_dims, numbers.Integral)
         self.input_dims = check_sizes("input_dims", [input_dims] if one else input_dims)

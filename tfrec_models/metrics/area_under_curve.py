@@ -1,11 +1,13 @@
 """The exact area under the ROC curve, computed from ranks."""
 
+from typing import Any
+
 import numpy as np
 
 from tfrec_models.metrics._checked_rows import checked_rows
 
 
-def auc(labels, scores, sample_weight=None):
+def auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
     """Exact area under the ROC curve of `scores` (no thresholds).
 
     `keras.metrics.AUC` sums over 200 thresholds by default and so returns an approximation; this

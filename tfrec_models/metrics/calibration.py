@@ -1,5 +1,7 @@
 """Predicted clicks over clicks."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -46,7 +48,13 @@ class Calibration(SumsMetric):
 
     num_sums = 2
 
-    def __init__(self, from_logits=False, window=None, name="calibration", dtype=None):
+    def __init__(
+        self,
+        from_logits: bool = False,
+        window: int | None = None,
+        name: str = "calibration",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(from_logits=from_logits, window=window, name=name, dtype=dtype)
 
     def summands(self, labels, probabilities, weights):

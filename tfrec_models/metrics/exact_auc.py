@@ -1,5 +1,7 @@
 """Area under the ROC curve without thresholds, in bounded memory."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -82,7 +84,13 @@ class ExactAUC(BinaryMetric):
 
     adds_up = False
 
-    def __init__(self, from_logits=False, window=None, name="exact_auc", dtype=None):
+    def __init__(
+        self,
+        from_logits: bool = False,
+        window: int | None = None,
+        name: str = "exact_auc",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(from_logits=from_logits, window=window, name=name, dtype=dtype)
         add = lambda shape, dtype, name: self.add_variable(  # noqa: E731
             shape, "zeros", dtype=dtype, name=name, aggregation="only_first_replica"

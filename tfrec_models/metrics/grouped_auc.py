@@ -1,11 +1,13 @@
 """Area under the ROC curve within each group, averaged."""
 
+from typing import Any
+
 import numpy as np
 
 from tfrec_models.metrics._checked_rows import checked_rows
 
 
-def grouped_auc(labels, scores, groups, sample_weight=None):
+def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None) -> float:
     """Mean over groups, users for example, of the area under the ROC curve within each.
 
     What a ranking shows a user is ordered among that user's candidates only; the AUC of all rows

@@ -1,5 +1,7 @@
 """Cross entropy relative to that of always predicting the mean label."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -61,7 +63,13 @@ class NormalizedEntropy(SumsMetric):
 
     num_sums = 4
 
-    def __init__(self, from_logits=False, window=None, name="normalized_entropy", dtype=None):
+    def __init__(
+        self,
+        from_logits: bool = False,
+        window: int | None = None,
+        name: str = "normalized_entropy",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(from_logits=from_logits, window=window, name=name, dtype=dtype)
 
     def summands(self, labels, probabilities, weights):

@@ -1,5 +1,7 @@
 """Normalized entropy of predictions mapped back to the rate before downsampling."""
 
+from typing import Any
+
 import keras
 
 from tfrec_models.metrics.normalized_entropy import NormalizedEntropy
@@ -48,12 +50,12 @@ class RecalibratedNormalizedEntropy(NormalizedEntropy):
 
     def __init__(
         self,
-        recalibration_coefficient=1.0,
-        from_logits=False,
-        window=None,
-        name="recalibrated_normalized_entropy",
-        dtype=None,
-    ):
+        recalibration_coefficient: float = 1.0,
+        from_logits: bool = False,
+        window: int | None = None,
+        name: str = "recalibrated_normalized_entropy",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(from_logits=from_logits, window=window, name=name, dtype=dtype)
         if not 0 < recalibration_coefficient < float("inf"):
             raise ValueError(

@@ -3,11 +3,11 @@
 import tensorflow as tf
 
 from tfrec_models._compat.tensorflow import LazyIndexedSlices
-from tfrec_models._rows.merged_rows import MergedRows
+from tfrec_models._rows.unique_rows import UniqueRows
 from tfrec_models.native.library import kernels
 
 
-class BagGradient(LazyIndexedSlices, MergedRows):
+class BagGradient(LazyIndexedSlices, UniqueRows):
     """The gradient of a pooled lookup: which bags each touched row is in, and their gradient.
 
     To everybody else it is a sparse gradient with distinct, rising rows. A fused update reads the

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfrec_models._rows.merged_rows import MergedRows
+from tfrec_models._rows.unique_rows import UniqueRows
 from tfrec_models.native.bag_gradient import BagGradient, transpose_bags
 from tfrec_models.native.library import kernels
 from tfrec_models.native.lookup import DTYPES
@@ -43,7 +43,7 @@ def _parts(gradient):
     upstream = gradient.values
     if upstream.dtype not in DTYPES:
         upstream = tf.cast(upstream, tf.float32)
-    if isinstance(gradient, MergedRows):
+    if isinstance(gradient, UniqueRows):
         return gradient.indices, [], [], [], upstream
     # Every row of the gradient is a bag of one.
     rows, starts, places, _ = transpose_bags(gradient.indices, [], [])

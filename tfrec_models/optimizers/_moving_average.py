@@ -8,7 +8,7 @@ average stands at; 0 means that it was never touched, and that its average is it
 
 import tensorflow as tf
 
-from tfrec_models._rows.merge_rows import read_rows, write_rows
+from tfrec_models._rows.row_access import read_rows, write_rows
 
 _ROWS_AT_ONCE = 65536
 

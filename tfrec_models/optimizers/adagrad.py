@@ -1,10 +1,12 @@
 """Adagrad, exact for repeated ids."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfrec_models.optimizers._checks import check_accumulator
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -54,12 +56,12 @@ class Adagrad(RowOptimizer, keras.optimizers.Adagrad):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        initial_accumulator_value=0.1,
-        epsilon=1e-7,
-        check_finite=False,
-        **kwargs,
-    ):
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        check_finite: bool = False,
+        **kwargs: Any,
+    ) -> None:
         check_accumulator(initial_accumulator_value, epsilon)
         super().__init__(
             learning_rate=learning_rate,

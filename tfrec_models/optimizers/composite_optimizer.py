@@ -1,5 +1,7 @@
 """One optimizer for the embedding tables, another for the rest."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -65,12 +67,12 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        embedding_optimizer,
-        dense_optimizer,
-        embedding_names="embedding_table",
-        loss_scale_factor=None,
-        name=None,
-    ):
+        embedding_optimizer: keras.optimizers.Optimizer,
+        dense_optimizer: keras.optimizers.Optimizer,
+        embedding_names: str | Sequence[str] = "embedding_table",
+        loss_scale_factor: float | None = None,
+        name: str | None = None,
+    ) -> None:
         parts = {
             "embedding_optimizer": keras.optimizers.get(embedding_optimizer),
             "dense_optimizer": keras.optimizers.get(dense_optimizer),
@@ -100,15 +102,15 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         )
         self.loss_scale_factor = loss_scale_factor
         # The embedding rate as a multiple of the dense one, kept for when the latter is 0.
-        self._rate_ratio = None
+        self._rate_ratio: float | None = None
 
     @property
-    def optimizers(self):
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
         """The embedding optimizer and the dense optimizer."""
         return [self.embedding_optimizer, self.dense_optimizer]
 
     @property
-    def check_finite(self):
+    def check_finite(self) -> bool:
         """Whether one of the parts asks that gradients be finite."""
         return any(getattr(part, "check_finite", False) is True for part in self.optimizers)
 
@@ -121,7 +123,9 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         return self.dense_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(
+        self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+    ) -> None:
         for part in self.optimizers:
             if isinstance(part.get_config().get("learning_rate"), dict):
                 raise TypeError(
@@ -146,14 +150,14 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
         return self._loss_scale_factor
 
     @loss_scale_factor.setter
-    def loss_scale_factor(self, factor):
+    def loss_scale_factor(self, factor: float | None) -> None:
         self._loss_scale_factor = factor
         # Keras's constructor sets it once before the parts are there.
         for role in ("embedding_optimizer", "dense_optimizer"):
             if hasattr(self, role):
                 getattr(self, role).loss_scale_factor = factor
 
-    def is_embedding(self, variable):
+    def is_embedding(self, variable: keras.Variable) -> bool:
         """Whether a variable goes to the embedding optimizer."""
         return variable.name.startswith(tuple(self.embedding_names))
 

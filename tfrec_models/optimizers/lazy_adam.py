@@ -1,10 +1,12 @@
 """Adam whose moments move only for the rows of a batch."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfrec_models.optimizers._checks import check_moments
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -58,14 +60,14 @@ class LazyAdam(RowOptimizer, keras.optimizers.Adam):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-7,
-        amsgrad=False,
-        check_finite=False,
-        **kwargs,
-    ):
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        check_finite: bool = False,
+        **kwargs: Any,
+    ) -> None:
         check_moments(beta_1, beta_2, epsilon)
         super().__init__(
             learning_rate=learning_rate,

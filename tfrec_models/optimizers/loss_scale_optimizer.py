@@ -1,5 +1,7 @@
 """Keras's dynamic loss scaling, without making table gradients dense."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -27,7 +29,7 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     32768.0
     """
 
-    def check_finite(self, grads):
+    def check_finite(self, grads: Any) -> bool:
         values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in grads]
         return super().check_finite(values)
 

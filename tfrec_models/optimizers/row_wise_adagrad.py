@@ -1,10 +1,12 @@
 """Adagrad with one accumulator a row: the optimizer of choice for embedding tables."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfrec_models.optimizers._checks import check_accumulator
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -66,12 +68,12 @@ class RowWiseAdagrad(RowOptimizer, keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        initial_accumulator_value=0.0,
-        epsilon=1e-8,
-        check_finite=False,
-        **kwargs,
-    ):
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.01,
+        initial_accumulator_value: float = 0.0,
+        epsilon: float = 1e-8,
+        check_finite: bool = False,
+        **kwargs: Any,
+    ) -> None:
         check_accumulator(initial_accumulator_value, epsilon)
         super().__init__(learning_rate=learning_rate, check_finite=check_finite, **kwargs)
         self.initial_accumulator_value = initial_accumulator_value

@@ -1,8 +1,10 @@
 """Gradient descent with momentum whose velocity moves only for the rows of a batch."""
 
+from typing import Any
+
 import keras
 
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -46,8 +48,13 @@ class SGD(RowOptimizer, keras.optimizers.SGD):
     """
 
     def __init__(
-        self, learning_rate=0.01, momentum=0.0, nesterov=False, check_finite=False, **kwargs
-    ):
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        check_finite: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             momentum=momentum,

@@ -1,10 +1,11 @@
 """Warning about Keras optimizers that are inexact on embedding tables."""
 
 import warnings
+from typing import Any
 
 import keras
 
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 from tfrec_models.optimizers.unwrap import table_optimizer
 
 _ADAM_FAMILY = ("Adam", "AdamW", "Adamax", "Nadam")
@@ -13,7 +14,7 @@ _REPLACEMENTS = {"Adagrad": "Adagrad", "Ftrl": "Ftrl", "SGD": "SGD"} | dict.from
 )
 
 
-def warn_if_inexact(optimizer):
+def warn_if_inexact(optimizer: Any) -> None:
     """Warns when a Keras optimizer is about to train embedding tables.
 
     Keras's Adagrad, Adam, RMSprop and Ftrl square the gradients of repeated ids one by one where

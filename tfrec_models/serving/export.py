@@ -1,37 +1,55 @@
 """Exports a ranking model as a SavedModel that TensorFlow Serving takes as it is."""
 
-import dataclasses
+import os
+import pathlib
 
-import keras
-import tensorflow as tf
-
-from tfrec_models import execution
-from tfrec_models._checks.arguments import check_integer
+from tfrec_models.datasets.schema import Schema
 from tfrec_models.ranking_model import RankingModel
-from tfrec_models.serving.accuracy_cost import accuracy_cost
-from tfrec_models.serving.metadata import Metadata
-from tfrec_models.serving.quantization import TABLE_DTYPES, compact_rows, fill_rows
-from tfrec_models.serving.requests import RequestWriter
-from tfrec_models.serving.sample import random_sample
-from tfrec_models.serving.signatures import Signatures
+from tfrec_models.serving.artifact import Artifact
 from tfrec_models.serving.version_directory import new_version
-from tfrec_models.serving.warmup import write_warmup_requests
 
 
-def export(model, directory, *, version=None, table_dtype=None, padding_value=-1, sample=None):
+def export(
+    model: RankingModel,
+    directory: str | os.PathLike,
+    *,
+    version: int | None = None,
+    table_dtype: str | None = None,
+    padding_value: int = -1,
+    sample: dict | None = None,
+    request_features: list[str] | None = None,
+    request_dense: list[int] | None = None,
+    schema: Schema | None = None,
+) -> pathlib.Path:
     """Writes `directory/<version>`, a SavedModel with named, flat inputs.
 
-    Three signatures share one computation and one copy of the tables:
+    All signatures share one computation and one copy of the tables:
 
     - `serving_default`: `dense_features` `(B, n)` and for each feature `<name>_values` `(N,)`, all
       ids of the batch, and `<name>_lengths` `(B,)`, how many of them each example has; for weighted
       bags also `<name>_weights` `(N,)`.
+    - `serving_packed`: the same in three inputs, which is the fastest from any client:
+      `dense_features`, `values` `(N,)`, the ids of all features, and `lengths` `(F B,)`, both
+      feature by feature in the order of `Metadata.names`; for weighted bags also `weights` `(N,)`.
     - `serving_examples`: `examples` `(B,)`, serialized `tf.Example`s with `dense_features`,
       `<name>` and, for weighted bags, `<name>_weights`. Every feature must be there; an empty bag
       is a feature without values.
     - `serving_rows`: `dense_features` and for each feature `<name>` `(B, L)`, ids padded with
       `padding_value`; for weighted bags also `<name>_weights` `(B, L)`. REST clients write it one
       row an instance.
+    - `serving_candidates`, where `request_features` or `request_dense` say what R requests share
+      among their C candidates: `num_candidates` `(R,)`, how many of the candidates are each
+      request's, one request after the other; `request_dense_features` `(R, n)`, `request_values`,
+      `request_lengths` and `request_weights`, packed as in `serving_packed`, once a request; and
+      `candidate_dense_features` and so on, once a candidate. An input without columns or features
+      is not there. Bags of requests are looked up and pooled once; outputs are those of C
+      examples. In its messages an example is a request or a candidate.
+    - `serving_raw`, where there is a `schema`: the log's own columns, which the graph fills,
+      transforms and hashes as `datasets.read` does. Dense columns are float64 `(B,)`, NaN where
+      missing; sparse ones strings `(B,)`, or int64 with `ids="integer"`; a list, or a value that
+      may be missing, is `<name>_values` `(N,)` with `<name>_lengths` `(B,)`; a cross is no input.
+      `serving_raw_examples` takes them as serialized `tf.Example`s, where a feature that is not
+      there is missing.
 
     All give `logits` and `probabilities`, `(B, num_outputs)` float32, whatever the model returns.
     A feature whose name has other characters than ASCII letters, digits and underscores gets a
@@ -55,14 +73,19 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
         sample: a batch as the model takes it, `{"dense_features": ..., "sparse_features": ...}`,
             for the warm-up requests and to measure what `table_dtype` costs; some hundred real
             examples are best. None draws one at random.
+        request_features: list of str, the sparse features that belong to the request, such as
+            those of the user, in `serving_candidates`; with a `schema` dense columns too, by name.
+        request_dense: list of int, the columns of the dense features that do.
+        schema: `tfrec_models.datasets.Schema` that the log was read with, for the raw signatures.
 
     Returns:
         `pathlib.Path` of the version.
 
     Raises:
-        TypeError: if `model` is no `RankingModel`, or `directory` no path.
-        ValueError: if the directory is not local or is a file, if the export refuses `sample`, or
-            an argument is not as said above.
+        TypeError: if `model` is no `RankingModel`, `directory` no path or `schema` no `Schema`.
+        ValueError: if the directory is not local or is a file, if the export refuses `sample`, if
+            the schema is of another model or not fitted, if the model reads ids otherwise than by
+            its collections where there are `request_features`, or an argument is not as said above.
         FileExistsError: if the version is there already.
 
     Example:
@@ -85,82 +108,15 @@ def export(model, directory, *, version=None, table_dtype=None, padding_value=-1
     >>> outputs["probabilities"].shape
     TensorShape([2, 1])
     """
-    padding_value = _check_arguments(model, table_dtype, padding_value)
-    if not model.built:
-        model.build()
-    is_given = sample is not None
-    sample = sample if is_given else random_sample(model, padding_value)
-    rows = compact_rows(model, table_dtype)
-    with execution.using(execution.Execution(portable=True, rows=rows)):
-        signatures = Signatures(model, padding_value)
-        functions = signatures.trace()
-    # Last, so that tables and dense weights are of the same moment where another thread trains.
-    tables = fill_rows(model, rows)
-    metadata = Metadata(
-        model=type(model).__name__,
-        versions={"tensorflow": tf.__version__, "keras": keras.__version__},
-        dense_in_features=model.dense_in_features,
-        num_outputs=model.num_outputs,
-        names=signatures.names,
-        is_weighted=signatures.is_weighted,
+    artifact = Artifact(
+        model,
+        table_dtype=table_dtype,
         padding_value=padding_value,
-        tables=tables,
+        sample=sample,
+        request_features=request_features,
+        request_dense=request_dense,
+        schema=schema,
     )
-    writer = RequestWriter(metadata)
-    if is_given:
-        _check_sample(functions["serving_default"], writer.inputs(sample))
-    if table_dtype is not None:
-        inputs = writer.inputs(sample)
-        cost = accuracy_cost(model, functions["serving_default"], sample, inputs)
-        metadata = dataclasses.replace(metadata, accuracy_cost=cost)
-    requests = [writer.predict_request(sample, signature) for signature in functions]
     with new_version(directory, version) as pending:
-        _save(pending.path, functions, signatures.variables)
-        metadata.write(pending.path)
-        write_warmup_requests(pending.path, requests)
-    return pending.version_path
-
-
-def _check_sample(function, inputs):
-    """Asks the export once: a server that cannot answer a warm-up request does not load it."""
-    try:
-        function(**{name: tf.constant(array) for name, array in inputs.items()})
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(
-            "sample has what the export refuses, and as a warm-up request it would keep servers "
-            f"from loading the version. Correct it, or leave sample out. {error.message}"
-        ) from None
-
-
-def _save(path, functions, variables):
-    """Saves the functions and what they read: no model, no optimizer."""
-    module = tf.Module()
-    module.variables_read = variables
-    tf.saved_model.save(module, str(path), signatures=functions)
-
-
-def _check_arguments(model, table_dtype, padding_value):
-    if not isinstance(model, RankingModel):
-        raise TypeError(
-            f"model must be a ranking model such as DLRM, received {type(model).__name__}. Of a "
-            "model that contains a ranking model, export the one inside."
-        )
-    # A DType equals its name, but is not what the metadata can hold.
-    if table_dtype is not None and (
-        not isinstance(table_dtype, str) or table_dtype not in TABLE_DTYPES
-    ):
-        raise ValueError(
-            f"table_dtype must be None or one of {list(TABLE_DTYPES)}, received {table_dtype!r}."
-        )
-    padding_value = check_integer(
-        "padding_value",
-        padding_value,
-        tf.int64.min,
-        "an int64, as ids are, such as -1 or another number that is no id",
-    )
-    if padding_value > tf.int64.max:
-        raise ValueError(
-            f"padding_value must be an int64, as ids are, received {padding_value}. Use -1, or "
-            "another number that is no id."
-        )
-    return padding_value
+        artifact.write(pending.path)
+    return pending.final_path

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 
 PATH = pathlib.Path("assets.extra", "tfrec_models.json")
 
@@ -23,6 +24,12 @@ class Metadata:
             how far its rows are from the model's.
         accuracy_cost: dict with the differences in logits and probabilities that smaller tables
             cause on the sample, or None for tables as they are in the model.
+        signatures: list of str, the signatures of the export.
+        request_features: list of str, the sparse features that `serving_candidates` takes once a
+            request.
+        request_dense: list of int, the columns of the dense features that it takes so.
+        raw_columns: list of dict, the columns of the log that the raw signatures take: name in
+            the log, name of the input, kind of its values and whether rows hold any number.
     """
 
     model: str
@@ -34,6 +41,11 @@ class Metadata:
     padding_value: int
     tables: list
     accuracy_cost: dict | None = None
+    # Those of exports from before this was written.
+    signatures: Sequence[str] = ("serving_default", "serving_examples", "serving_rows")
+    request_features: Sequence[str] = ()
+    request_dense: Sequence[int] = ()
+    raw_columns: Sequence[dict] = ()
 
     def write(self, version_path):
         """Writes it into an export."""

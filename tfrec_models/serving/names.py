@@ -6,6 +6,8 @@ import re
 
 DENSE = "dense_features"
 EXAMPLES = "examples"
+NUM_CANDIDATES = "num_candidates"
+PACKED = {"values": "values", "lengths": "lengths", "weights": "weights"}
 
 
 def safe_names(features):

@@ -2,16 +2,24 @@
 
 import base64
 import json
+import os
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec_models.ranking_model import checked_dense, split_inputs
 from tfrec_models.serving._protos import predict_pb2
+from tfrec_models.serving.candidate_requests import candidate_inputs
 from tfrec_models.serving.metadata import Metadata
-from tfrec_models.serving.names import DENSE, EXAMPLES, lengths_name, values_name, weights_name
-from tfrec_models.serving.signatures import SIGNATURES
-from tfrec_models.sparse.inputs import SparseFeatures
+from tfrec_models.serving.names import (
+    DENSE,
+    EXAMPLES,
+    lengths_name,
+    values_name,
+    weights_name,
+)
+from tfrec_models.serving.packed_bags import PackedBags
+from tfrec_models.serving.raw_requests import raw_input_arrays, raw_inputs
 
 
 class RequestWriter:
@@ -47,7 +55,9 @@ class RequestWriter:
     {"dense_features": [2.0, 3.0], "f1": [-1, -1]}]}
     """
 
-    def __init__(self, version_path, model_name="model"):
+    def __init__(
+        self, version_path: str | os.PathLike[str] | Metadata, model_name: str = "model"
+    ) -> None:
         is_metadata = isinstance(version_path, Metadata)
         self.metadata = version_path if is_metadata else Metadata.read(version_path)
         self.model_name = model_name
@@ -58,23 +68,35 @@ class RequestWriter:
         Args:
             batch: what the model takes, `{"dense_features": ..., "sparse_features": ...}` in any
                 of its forms.
-            signature: "serving_default", "serving_examples" or "serving_rows".
+            signature: str, one of `Metadata.signatures`. For "serving_candidates" the batch is
+                `{"request": ..., "candidates": ..., "num_candidates": (R,)}`: in "request" and
+                "candidates" the "dense_features" and "sparse_features" of each, R and C rows. For
+                the raw ones it is a dict from column to the list of its rows, None where a value
+                is missing, or a table such as a `pyarrow.Table`.
 
         Raises:
             TypeError: on dense features that are no floats, or ids that are no integers.
             ValueError: on another signature; on a batch that is not what the model takes; in
                 "serving_rows" on an id that is the padding value.
         """
-        if signature not in SIGNATURES:
+        signatures = self.metadata.signatures
+        if signature not in signatures:
             raise ValueError(
-                f"signature must be one of {list(SIGNATURES)}, received {signature!r}."
+                f"signature must be one of {list(signatures)}, received {signature!r}."
             )
+        others = {
+            "serving_candidates": candidate_inputs,
+            "serving_raw": raw_inputs,
+            "serving_raw_examples": raw_input_arrays,
+        }
+        if signature in others:
+            return others[signature](batch, self.metadata)
         if signature == "serving_examples":
             serialized = [example.SerializeToString() for example in self.examples(batch)]
             return {EXAMPLES: np.array(serialized, object)}
         dense, bags = self._split(batch)
-        fill = self._rows if signature == "serving_rows" else self._values
-        return {DENSE: dense, **fill(bags)}
+        fills = {"serving_packed": PackedBags.inputs, "serving_rows": self._rows}
+        return {DENSE: dense, **fills.get(signature, self._values)(bags)}
 
     def rest(self, batch, signature="serving_default"):
         """Returns the body of a REST request, to be sent to `/v1/models/<name>:predict`.
@@ -86,8 +108,8 @@ class RequestWriter:
             ValueError: as `inputs`; and on NaN or infinity, which JSON has not.
         """
         inputs = self.inputs(batch, signature)
-        if signature == "serving_default":
-            body = {"inputs": {name: array.tolist() for name, array in inputs.items()}}
+        if signature in ("serving_default", "serving_packed", "serving_candidates", "serving_raw"):
+            body = {"inputs": {name: _json(array) for name, array in inputs.items()}}
         elif signature == "serving_rows":
             columns = [array.tolist() for array in inputs.values()]
             rows = zip(*columns, strict=True)
@@ -127,66 +149,59 @@ class RequestWriter:
             {DENSE: tf.train.Feature(float_list=tf.train.FloatList(value=row))}
             for row in dense.tolist()
         ]
-        for name, (ids, weights) in bags.items():
-            for row, bag in zip(rows, ids.to_list(), strict=True):
+        for name, ids, lengths, weights in bags.by_feature(self.metadata.names.values()):
+            ends = np.cumsum(lengths)
+            for row, bag in zip(rows, np.split(ids, ends)[:-1], strict=True):
                 row[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=bag))
             if weights is None:
                 continue
-            for row, bag in zip(rows, weights.to_list(), strict=True):
+            for row, bag in zip(rows, np.split(weights, ends)[:-1], strict=True):
                 values = tf.train.FloatList(value=bag)
                 row[weights_name(name)] = tf.train.Feature(float_list=values)
         return [tf.train.Example(features=tf.train.Features(feature=row)) for row in rows]
 
     def _split(self, batch):
-        """Dense features as an array, and ragged (ids, weights) for each safe name."""
+        """Dense features as an array, and the bags of all features."""
         dense, sparse = split_inputs(batch, None)
         dense = tf.cast(checked_dense(dense, self.metadata.dense_in_features), tf.float32)
-        names = self.metadata.names
-        sparse = SparseFeatures(sparse, list(names), self.metadata.is_weighted)
-        bags = {name: _ragged(sparse.select([feature])) for feature, name in names.items()}
+        bags = PackedBags.of(sparse, list(self.metadata.names), self.metadata.is_weighted)
         sizes = {DENSE: int(dense.shape[0])}
-        sizes.update({name: int(ids.nrows()) for name, (ids, _) in bags.items()})
+        sizes.update(dict.fromkeys(self.metadata.names.values(), bags.lengths.shape[1]))
         if len(set(sizes.values())) > 1:
             raise ValueError(f"All inputs must have the same number of examples, received {sizes}.")
         return dense.numpy(), bags
 
     def _values(self, bags):
         inputs = {}
-        for name, (ids, weights) in bags.items():
-            inputs[values_name(name)] = ids.values.numpy()
-            inputs[lengths_name(name)] = ids.row_lengths().numpy()
+        for name, ids, lengths, weights in bags.by_feature(self.metadata.names.values()):
+            inputs[values_name(name)] = ids
+            inputs[lengths_name(name)] = lengths
             if weights is not None:
-                inputs[weights_name(name)] = weights.values.numpy()
+                inputs[weights_name(name)] = weights
         return inputs
 
     def _rows(self, bags):
         padding = self.metadata.padding_value
         inputs = {}
-        for name, (ids, weights) in bags.items():
-            if tf.reduce_any(ids.values == padding):
+        for name, ids, lengths, weights in bags.by_feature(self.metadata.names.values()):
+            if np.any(ids == padding):
                 raise ValueError(
                     f"Input {name!r} has an id {padding}, which is the padding value of "
                     "serving_rows. Export with another padding_value, or use another signature."
                 )
             # A width of zero has no form in JSON rows.
-            width = max(1, int(tf.reduce_max(tf.concat([[0], ids.row_lengths()], 0))))
-            inputs[name] = ids.to_tensor(padding, shape=[None, width]).numpy()
+            width = max(1, int(lengths.max(initial=0)))
+            is_filled = np.arange(width) < lengths[:, np.newaxis]
+            inputs[name] = np.full(is_filled.shape, padding, np.int64)
+            inputs[name][is_filled] = ids
             if weights is not None:
-                inputs[weights_name(name)] = weights.to_tensor(0.0, shape=[None, width]).numpy()
+                inputs[weights_name(name)] = np.zeros(is_filled.shape, np.float32)
+                inputs[weights_name(name)][is_filled] = weights
         return inputs
 
 
-def _ragged(bags):
-    """Ragged int64 ids and float32 weights, or None, of the bags of one feature."""
-    if bags.is_single:
-        lengths = tf.ones(tf.shape(bags.ids)[:1], tf.int64)
-        row_splits = tf.concat([[0], tf.cumsum(lengths)], 0)
-    else:
-        row_splits = tf.cast(bags.row_splits, tf.int64)
-
-    def ragged(values, dtype):
-        values = tf.cast(tf.reshape(values, [-1]), dtype)
-        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
-
-    weights = None if bags.weights is None else ragged(bags.weights, tf.float32)
-    return ragged(bags.ids, tf.int64), weights
+def _json(array):
+    """Lists of numbers or texts; JSON has no bytes."""
+    if array.dtype == object:
+        return [text.decode() for text in array]
+    return array.tolist()

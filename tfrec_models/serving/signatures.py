@@ -3,20 +3,24 @@
 import tensorflow as tf
 
 from tfrec_models._checks.assertions import after
-from tfrec_models.serving import input_checks
+from tfrec_models.serving import packed_checks, request_checks
+from tfrec_models.serving.candidate_signature import CandidateSignature
 from tfrec_models.serving.names import (
     DENSE,
     EXAMPLES,
+    PACKED,
     lengths_name,
     safe_names,
     values_name,
     weights_name,
 )
+from tfrec_models.serving.raw_signatures import RawSignatures
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 from tfrec_models.sparse.kjt_layout import assemble
 
-SIGNATURES = ("serving_default", "serving_examples", "serving_rows")
+SIGNATURES = ("serving_default", "serving_packed", "serving_examples", "serving_rows")
+CANDIDATES = "serving_candidates"
 
 
 class Signatures:
@@ -25,9 +29,11 @@ class Signatures:
     Args:
         model: a built `RankingModel`.
         padding_value: int, the id that pads the bags of `serving_rows`.
+        levels: `Levels` of the inputs of `serving_candidates`, or None for an export without it.
+        schema: `Schema` of the inputs of the raw signatures, or None likewise.
     """
 
-    def __init__(self, model, padding_value):
+    def __init__(self, model, padding_value, levels=None, schema=None):
         self.features = model.sparse_feature_names
         self.names = safe_names(self.features)
         self.is_weighted = model.embedding_bag_collection.is_weighted
@@ -36,15 +42,20 @@ class Signatures:
         self._rank = self._trace(model)
         # The variables that the computation reads; a graph holds them weakly.
         self.variables = list(self._rank.graph.variables)
+        makers = (self._from_values, self._from_packed, self._from_examples, self._from_rows)
+        self._makers = dict(zip(SIGNATURES, makers, strict=True))
+        if levels is not None:
+            self._makers[CANDIDATES] = CandidateSignature(model, levels).make
+        self.raw = None if schema is None else RawSignatures(schema, self.check_and_rank)
+        if self.raw is not None:
+            self._makers.update(self.raw.makers())
 
     def trace(self):
         """Returns a dict from signature to its concrete function."""
-        makers = (self._from_values, self._from_examples, self._from_rows)
+        made = {signature: make() for signature, make in self._makers.items()}
         return {
             signature: tf.function(function, autograph=False).get_concrete_function(**specs)
-            for signature, (function, specs) in zip(
-                SIGNATURES, [make() for make in makers], strict=True
-            )
+            for signature, (function, specs) in made.items()
         }
 
     def _trace(self, model):
@@ -73,13 +84,32 @@ class Signatures:
                 specs[weights_name(name)] = _spec(tf.float32, weights_name(name))
 
         def serve(**inputs):
-            return self._check_and_rank(
+            return self.check_and_rank(
                 inputs[DENSE],
                 [inputs[values_name(name)] for name in names],
                 [inputs[lengths_name(name)] for name in names],
                 [inputs[weights_name(name)] for name in names] if self.is_weighted else None,
                 [lengths_name(name) for name in names],
             )
+
+        return serve, specs
+
+    def _from_packed(self):
+        """`serving_packed`: all ids in one input, in the layout that the model looks them up in."""
+        specs = {
+            DENSE: _dense_spec(self.dense_in_features, DENSE),
+            PACKED["values"]: _spec(tf.int64, PACKED["values"]),
+            PACKED["lengths"]: _spec(tf.int64, PACKED["lengths"]),
+        }
+        if self.is_weighted:
+            specs[PACKED["weights"]] = _spec(tf.float32, PACKED["weights"])
+
+        def serve(**inputs):
+            dense = request_checks.checked_dense(inputs[DENSE], self.dense_in_features)
+            parts = [inputs.get(PACKED[part]) for part in PACKED]
+            num_examples = tf.shape(dense)[0]
+            bags = packed_checks.checked_bags(self.features, PACKED, num_examples, *parts)
+            return self._rank(dense, *bags)
 
         return serve, specs
 
@@ -99,7 +129,7 @@ class Signatures:
             bags = [example[name] for name in names]
             lengths = [bag.row_lengths() for bag in bags]
             checks = [
-                input_checks.check_presence(examples, self.features, names, tf.stack(lengths))
+                request_checks.check_presence(examples, self.features, names, tf.stack(lengths))
             ]
             weights = None
             if self.is_weighted:
@@ -107,11 +137,11 @@ class Signatures:
                 weights = [bag.values for bag in bags_of_weights]
                 numbers = tf.stack([bag.row_lengths() for bag in bags_of_weights])
                 checks.append(
-                    input_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
+                    request_checks.check_weight_lengths(self.features, tf.stack(lengths), numbers)
                 )
             parts = example[DENSE], [bag.values for bag in bags], lengths, weights or []
             dense, values, lengths, weights = after(checks, parts)
-            return self._check_and_rank(dense, values, lengths, weights or None, names)
+            return self.check_and_rank(dense, values, lengths, weights or None, names)
 
         return serve, {EXAMPLES: _spec(tf.string, EXAMPLES)}
 
@@ -132,12 +162,12 @@ class Signatures:
             weights = None
             if self.is_weighted:
                 weights = [inputs[weights_name(name)] for name in names]
-                fits = input_checks.check_weight_shapes(self.features, weights, rows)
+                fits = request_checks.check_weight_shapes(self.features, weights, rows)
                 weights = [
                     tf.boolean_mask(tf.reshape(weight, tf.shape(row)), mask)
                     for weight, row, mask in zip(after([fits], weights), rows, used, strict=True)
                 ]
-            return self._check_and_rank(
+            return self.check_and_rank(
                 inputs[DENSE],
                 [tf.boolean_mask(row, mask) for row, mask in zip(rows, used, strict=True)],
                 [tf.math.count_nonzero(mask, axis=1) for mask in used],
@@ -147,7 +177,7 @@ class Signatures:
 
         return serve, specs
 
-    def _check_and_rank(self, dense, values, lengths, weights, names):
+    def check_and_rank(self, dense, values, lengths, weights, names):
         """Refuses what does not fit together, and ranks the rest.
 
         Args:
@@ -155,18 +185,18 @@ class Signatures:
             values, lengths, weights: lists with a flat tensor for each feature.
             names: list of str, the inputs the lengths came from, for the messages.
         """
-        dense = input_checks.checked_dense(dense, self.dense_in_features)
+        dense = request_checks.checked_dense(dense, self.dense_in_features)
         batch_size = tf.shape(dense)[0]
         sizes = [tf.size(length) for length in lengths]
-        fits = input_checks.check_batch_sizes(names, sizes, batch_size)
+        fits = request_checks.check_batch_sizes(names, sizes, batch_size)
         lengths = after([fits], tf.concat(lengths, 0))
         counts = tf.stack([tf.size(ids, tf.int64) for ids in values])
-        checks = input_checks.check_lengths(
+        checks = request_checks.check_lengths(
             self.features, names, tf.reshape(lengths, [len(names), batch_size]), counts
         )
         if weights is not None:
-            checks.append(input_checks.check_weights(self.features, weights, counts))
-            checks.append(input_checks.check_finite_weights(self.features, weights))
+            checks.append(request_checks.check_weights(self.features, weights, counts))
+            checks.append(request_checks.check_finite_weights(self.features, weights))
         flat = [tf.concat(values, 0), lengths]
         if weights is not None:
             flat.append(tf.concat(weights, 0))

@@ -1,4 +1,4 @@
-"""Writes a numbered version of a model so that a server never sees half of it."""
+"""Writes a directory so that a server never sees half of it: a numbered version, or one by name."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import uuid
 from tfrec_models._checks.arguments import check_integer
 
 _LARGEST = 2**63 - 1
+_SAVED_MODEL = {"assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"}
 
 
 @contextlib.contextmanager
@@ -24,7 +25,7 @@ def new_version(directory, version=None):
         version: int, or None for one more than the highest there is.
 
     Yields:
-        `Pending`, with the `path` to write into; after the block its `version_path` is where the
+        `Pending`, with the `path` to write into; after the block its `final_path` is where the
         version lies.
 
     Raises:
@@ -33,52 +34,117 @@ def new_version(directory, version=None):
             int64.
         FileExistsError: if the version is there already.
     """
-    directory = _local(directory)
+    directory = _local(directory, "directory", "all versions")
     _check_version(directory, version)
-    directory.mkdir(parents=True, exist_ok=True)
-    pending = Pending(directory / f"exporting-{uuid.uuid4().hex}")
+    with _written_beside(directory, lambda path: _publish(path, directory, version)) as pending:
+        yield pending
+
+
+@contextlib.contextmanager
+def whole_directory(filepath):
+    """Gives a directory to write into, and makes it `filepath` at the end.
+
+    As `new_version`; a SavedModel that is there already is replaced. Between the renames of the old
+    one and the new one there is none for a moment.
+
+    Args:
+        filepath: path of the directory; those above it are made if they are not there.
+
+    Yields:
+        `Pending`, as `new_version`.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if it is no local path, a file, or a directory with anything but a SavedModel.
+    """
+    # Where a link leads, so that the link stays.
+    target = pathlib.Path(os.path.realpath(_local(filepath, "filepath", "a SavedModel")))
+    _check_replaceable(target)
+    with _written_beside(target.parent, lambda path: _replace(path, target)) as pending:
+        yield pending
+
+
+@contextlib.contextmanager
+def _written_beside(parent, publish):
+    """Gives a directory in `parent` that `publish` renames, once all of it is on the disk."""
+    parent.mkdir(parents=True, exist_ok=True)
+    pending = Pending(parent / f"exporting-{uuid.uuid4().hex}")
     pending.path.mkdir()
     try:
         yield pending
         _sync(pending.path)
-        pending.version_path = _publish(pending.path, directory, version)
+        pending.final_path = publish(pending.path)
     finally:
         shutil.rmtree(pending.path, ignore_errors=True)
-    _sync_one(directory)
+    _sync_one(parent)
 
 
 class Pending:
-    """A version that is being written."""
+    """A directory that is being written.
+
+    Args:
+        path: `pathlib.Path`, where it is written.
+    """
+
+    # Where it lies once it is published.
+    final_path: pathlib.Path
 
     def __init__(self, path):
         self.path = path
-        self.version_path = None
 
 
-def _local(directory):
+def _local(directory, argument, what):
     if not isinstance(directory, (str, os.PathLike)):
         raise TypeError(
-            "directory must be a path, a str or a pathlib.Path, received "
+            f"{argument} must be a path, a str or a pathlib.Path, received "
             f"{type(directory).__name__}."
         )
     if "://" in os.fspath(directory):
         raise ValueError(
-            f"directory must be a local path, received {os.fspath(directory)!r}. Object stores "
-            "cannot rename a directory in one step: export locally, then copy the version."
+            f"{argument} must be a local path, received {os.fspath(directory)!r}. Object stores "
+            "cannot rename a directory in one step: export locally, then copy the directory."
         )
     if not os.fspath(directory):
         raise ValueError(
-            "directory must name the directory of all versions, received an empty path. For the "
+            f"{argument} must name the directory of {what}, received an empty path. For the "
             "current directory write '.'."
         )
     directory = pathlib.Path(directory)
     for path in (directory, *directory.parents):
         if path.exists() and not path.is_dir():
             raise ValueError(
-                f"directory must be the directory of all versions, received {str(directory)!r}, "
+                f"{argument} must be the directory of {what}, received {str(directory)!r}, "
                 f"where {str(path)!r} is a file. Name another directory."
             )
     return directory
+
+
+def _check_replaceable(target):
+    other = sorted(set(os.listdir(target)) - _SAVED_MODEL) if target.exists() else []
+    if other:
+        raise ValueError(
+            f"filepath must be a new directory or one with a SavedModel, which is replaced; "
+            f"received {str(target)!r}, where {other[:3]} would be lost. Name another directory; "
+            "for a directory of numbered versions call tfrec_models.serving.export."
+        )
+
+
+def _replace(path, target):
+    try:
+        # A directory does not replace one that has files.
+        os.rename(path, target)
+    except OSError:
+        if not target.exists():
+            raise
+        old = target.with_name(f"replaced-{uuid.uuid4().hex}")
+        os.rename(target, old)
+        try:
+            os.rename(path, target)
+        except OSError:
+            os.rename(old, target)
+            raise
+        shutil.rmtree(old)
+    return target
 
 
 def _check_version(directory, version):

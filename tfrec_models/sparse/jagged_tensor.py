@@ -1,6 +1,7 @@
 """One jagged feature: a list of ids for each example."""
 
 import typing
+from typing import Any
 
 import tensorflow as tf
 
@@ -41,14 +42,16 @@ class JaggedTensor(tf.experimental.ExtensionType):
     row_splits: tf.Tensor
     flat_weights: typing.Optional[tf.Tensor]  # noqa: UP045, ExtensionType knows no `X | None`
 
-    def __init__(self, values, weights=None, lengths=None, offsets=None):
+    def __init__(
+        self, values: Any, weights: Any = None, lengths: Any = None, offsets: Any = None
+    ) -> None:
         values = _checks.with_rank(_checks.as_values(values, "values"), "values")
         self.flat_values, self.row_splits, self.flat_weights = jagged_parts(
             "JaggedTensor", values, weights, lengths, offsets, num_keys=1
         )
 
     @classmethod
-    def from_dense(cls, values, weights=None):
+    def from_dense(cls, values: Any, weights: Any = None) -> "JaggedTensor":
         """Returns a JaggedTensor of a list with the values of each example.
 
         Args:
@@ -76,7 +79,7 @@ class JaggedTensor(tf.experimental.ExtensionType):
         )
 
     @classmethod
-    def from_dense_lengths(cls, values, lengths, weights=None):
+    def from_dense_lengths(cls, values: Any, lengths: Any, weights: Any = None) -> "JaggedTensor":
         """Returns a JaggedTensor of the first `lengths[b]` columns of each row of `values`.
 
         Args:
@@ -105,11 +108,11 @@ class JaggedTensor(tf.experimental.ExtensionType):
     @classmethod
     def empty(
         cls,
-        is_weighted=False,
-        values_dtype=tf.int64,
-        weights_dtype=tf.float32,
-        lengths_dtype=tf.int32,
-    ):
+        is_weighted: bool = False,
+        values_dtype: Any = tf.int64,
+        weights_dtype: Any = tf.float32,
+        lengths_dtype: Any = tf.int32,
+    ) -> "JaggedTensor":
         """Returns a JaggedTensor without examples; its offsets are `[0]`."""
         return cls(
             tf.zeros([0], values_dtype),
@@ -118,7 +121,7 @@ class JaggedTensor(tf.experimental.ExtensionType):
         )
 
     @classmethod
-    def empty_like(cls, jagged_tensor):
+    def empty_like(cls, jagged_tensor: Any) -> "JaggedTensor":
         """Returns a JaggedTensor without examples, of the types of another one."""
         weights = jagged_tensor.flat_weights
         return cls.empty(
@@ -128,25 +131,25 @@ class JaggedTensor(tf.experimental.ExtensionType):
             jagged_tensor.row_splits.dtype,
         )
 
-    def values(self):
+    def values(self) -> tf.Tensor:
         """Returns the ids of all bags, one after the other: `(num_values,)`."""
         return self.flat_values
 
-    def offsets(self):
+    def offsets(self) -> tf.Tensor:
         """Returns where each bag starts, and the end: `(batch + 1,)`."""
         return self.row_splits
 
     # Computed where TorchRec may not have them yet, so never None.
     offsets_or_none = offsets
 
-    def lengths(self):
+    def lengths(self) -> tf.Tensor:
         """Returns the number of ids in each bag: `(batch,)`."""
         return self.row_splits[1:] - self.row_splits[:-1]
 
     # Computed where TorchRec may not have them yet, so never None.
     lengths_or_none = lengths
 
-    def weights(self):
+    def weights(self) -> tf.Tensor:
         """Returns the weights, `(num_values,)`.
 
         Raises:
@@ -156,15 +159,15 @@ class JaggedTensor(tf.experimental.ExtensionType):
             raise ValueError("This JaggedTensor has no weights. Pass weights when making it.")
         return self.flat_weights
 
-    def weights_or_none(self):
+    def weights_or_none(self) -> tf.Tensor | None:
         """Returns the weights, or None."""
         return self.flat_weights
 
-    def to_ragged(self):
+    def to_ragged(self) -> tf.RaggedTensor:
         """Returns the ids as a `tf.RaggedTensor` of shape `(batch, None)`."""
         return self._as_ragged(self.flat_values)
 
-    def to_dense(self):
+    def to_dense(self) -> list[tf.Tensor]:
         """Returns a list with the values of each example.
 
         Raises:
@@ -172,7 +175,7 @@ class JaggedTensor(tf.experimental.ExtensionType):
         """
         return self._as_list(self.flat_values, "to_dense")
 
-    def to_dense_weights(self):
+    def to_dense_weights(self) -> list[tf.Tensor] | None:
         """Returns a list with the weights of each example, or None if there are none.
 
         Raises:
@@ -182,7 +185,9 @@ class JaggedTensor(tf.experimental.ExtensionType):
             return None
         return self._as_list(self.flat_weights, "to_dense_weights")
 
-    def to_padded_dense(self, desired_length=None, padding_value=0.0):
+    def to_padded_dense(
+        self, desired_length: int | None = None, padding_value: float = 0.0
+    ) -> tf.Tensor:
         """Returns the values as one tensor, each bag padded or cut at its end.
 
         Args:
@@ -197,7 +202,9 @@ class JaggedTensor(tf.experimental.ExtensionType):
         """
         return self._padded(self.flat_values, desired_length, padding_value)
 
-    def to_padded_dense_weights(self, desired_length=None, padding_value=0.0):
+    def to_padded_dense_weights(
+        self, desired_length: int | None = None, padding_value: float = 0.0
+    ) -> tf.Tensor | None:
         """Returns the weights as one tensor, as `to_padded_dense` does, or None without any."""
         if self.flat_weights is None:
             return None

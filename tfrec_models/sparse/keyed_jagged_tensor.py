@@ -1,6 +1,8 @@
 """Several jagged features of one batch, as TorchRec lays them out."""
 
 import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -78,23 +80,45 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         def dtype(self):
             return self.flat_values.dtype
 
-    def __init__(self, keys, values, weights=None, lengths=None, offsets=None, stride=None):
+    def __init__(
+        self,
+        keys: Sequence[str],
+        values: Any,
+        weights: Any = None,
+        lengths: Any = None,
+        offsets: Any = None,
+        stride: int | tf.Tensor | None = None,
+    ) -> None:
         self.feature_names, self.flat_values, self.row_splits, self.flat_weights = (
             _kjt_construction.keyed_parts(keys, values, weights, lengths, offsets, stride)
         )
 
     @classmethod
-    def from_offsets_sync(cls, keys, values, offsets, weights=None, stride=None):
+    def from_offsets_sync(
+        cls,
+        keys: Sequence[str],
+        values: Any,
+        offsets: Any,
+        weights: Any = None,
+        stride: int | tf.Tensor | None = None,
+    ) -> "KeyedJaggedTensor":
         """Returns a KeyedJaggedTensor from the offsets of all bags."""
         return cls(keys, values, weights=weights, offsets=offsets, stride=stride)
 
     @classmethod
-    def from_lengths_sync(cls, keys, values, lengths, weights=None, stride=None):
+    def from_lengths_sync(
+        cls,
+        keys: Sequence[str],
+        values: Any,
+        lengths: Any,
+        weights: Any = None,
+        stride: int | tf.Tensor | None = None,
+    ) -> "KeyedJaggedTensor":
         """Returns a KeyedJaggedTensor from the number of ids in each bag."""
         return cls(keys, values, weights=weights, lengths=lengths, stride=stride)
 
     @classmethod
-    def from_dict(cls, features, weights=None):
+    def from_dict(cls, features: Any, weights: Any = None) -> "KeyedJaggedTensor":
         """Returns a KeyedJaggedTensor from a dict of features.
 
         Args:
@@ -109,7 +133,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         return cls(**_kjt_construction.parts_of_dict(features, weights))
 
     @classmethod
-    def from_jt_dict(cls, jt_dict):
+    def from_jt_dict(cls, jt_dict: Mapping[str, Any]) -> "KeyedJaggedTensor":
         """Returns a KeyedJaggedTensor from a dict of `JaggedTensor`, the inverse of `to_dict`.
 
         Raises:
@@ -118,7 +142,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         return cls(**_kjt_construction.parts_of_jt_dict(jt_dict))
 
     @classmethod
-    def concat(cls, kjt_list):
+    def concat(cls, kjt_list: Sequence[Any]) -> "KeyedJaggedTensor":
         """Returns one KeyedJaggedTensor with the keys of all in `kjt_list`, in their order.
 
         Raises:
@@ -130,11 +154,11 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     @classmethod
     def empty(
         cls,
-        is_weighted=False,
-        values_dtype=tf.int64,
-        weights_dtype=tf.float32,
-        lengths_dtype=tf.int32,
-    ):
+        is_weighted: bool = False,
+        values_dtype: Any = tf.int64,
+        weights_dtype: Any = tf.float32,
+        lengths_dtype: Any = tf.int32,
+    ) -> "KeyedJaggedTensor":
         """Returns a KeyedJaggedTensor without keys and examples; its offsets are `[0]`."""
         return cls(
             (),
@@ -144,7 +168,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         )
 
     @classmethod
-    def empty_like(cls, kjt):
+    def empty_like(cls, kjt: Any) -> "KeyedJaggedTensor":
         """Returns a KeyedJaggedTensor without keys, of the types and the stride of another one."""
         return _kjt_regroup.slice_keys(kjt, 0, 0)
 
@@ -168,22 +192,22 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             "predict, make a dataset of it: tf.data.Dataset.from_tensors(kjt), or of (kjt, y)."
         )
 
-    def keys(self):
+    def keys(self) -> list[str]:
         """Returns the feature names in order."""
         return list(self.feature_names)
 
-    def values(self):
+    def values(self) -> tf.Tensor:
         """Returns all ids, key by key: `(num_values,)`."""
         return self.flat_values
 
-    def offsets(self):
+    def offsets(self) -> tf.Tensor:
         """Returns where each bag starts, and the end: `(F * B + 1,)`."""
         return self.row_splits if self.feature_names else self.row_splits[:1]
 
     # Computed where TorchRec may not have them yet, so never None.
     offsets_or_none = offsets
 
-    def lengths(self):
+    def lengths(self) -> tf.Tensor:
         """Returns the number of ids in each bag, key by key: `(F * B,)`."""
         offsets = self.offsets()
         return offsets[1:] - offsets[:-1]
@@ -191,7 +215,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     # Computed where TorchRec may not have them yet, so never None.
     lengths_or_none = lengths
 
-    def weights(self):
+    def weights(self) -> tf.Tensor:
         """Returns the weight of each id, `(num_values,)`.
 
         Raises:
@@ -201,7 +225,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             raise ValueError("This KeyedJaggedTensor has no weights. Pass weights when making it.")
         return self.flat_weights
 
-    def weights_or_none(self):
+    def weights_or_none(self) -> tf.Tensor | None:
         """Returns the weight of each id, or None."""
         return self.flat_weights
 
@@ -213,22 +237,22 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         """Returns a list with the number of examples of each key, the stride for all."""
         return [self.stride()] * len(self.feature_names)
 
-    def variable_stride_per_key(self):
+    def variable_stride_per_key(self) -> bool:
         """Returns False: all keys have the same number of examples."""
         return False
 
-    def inverse_indices(self):
+    def inverse_indices(self) -> Any:
         """Raises ValueError: there are none, see the class."""
         raise ValueError(
             "A KeyedJaggedTensor has no inverse indices, since all its keys have the same number "
             "of examples. Use inverse_indices_or_none, which returns None."
         )
 
-    def inverse_indices_or_none(self):
+    def inverse_indices_or_none(self) -> Any:
         """Returns None: there are none, see the class."""
         return None
 
-    def length_per_key(self):
+    def length_per_key(self) -> list[int]:
         """Returns a list with the number of ids of each key.
 
         Raises:
@@ -237,11 +261,11 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         edges = _kjt_regroup.edges_of_keys(self, "length_per_key")
         return [end - start for start, end in zip(edges[:-1], edges[1:], strict=True)]
 
-    def length_per_key_or_none(self):
+    def length_per_key_or_none(self) -> list[int] | None:
         """Returns `length_per_key`, or None in a graph that does not know the offsets."""
         return self.length_per_key() if _kjt_regroup.has_known_edges(self) else None
 
-    def offset_per_key(self):
+    def offset_per_key(self) -> list[int]:
         """Returns a list with the start of each key's ids, and the end.
 
         Raises:
@@ -249,11 +273,11 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         """
         return _kjt_regroup.edges_of_keys(self, "offset_per_key")
 
-    def offset_per_key_or_none(self):
+    def offset_per_key_or_none(self) -> list[int] | None:
         """Returns `offset_per_key`, or None in a graph that does not know the offsets."""
         return self.offset_per_key() if _kjt_regroup.has_known_edges(self) else None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, JaggedTensor]:
         """Returns a dict from key to `JaggedTensor`."""
         return {key: self[key] for key in self.feature_names}
 
@@ -263,7 +287,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         part = _kjt_regroup.slice_keys(self, self.feature_names.index(key), 1)
         return JaggedTensor(part.flat_values, weights=part.flat_weights, offsets=part.row_splits)
 
-    def permute(self, indices):
+    def permute(self, indices: Sequence[int]) -> "KeyedJaggedTensor":
         """Returns the keys at `indices` (a list of int) in that order; repeats are allowed.
 
         Raises:
@@ -271,7 +295,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         """
         return _kjt_regroup.permute_keys(self, list(indices))
 
-    def split(self, segments):
+    def split(self, segments: Sequence[int]) -> list["KeyedJaggedTensor"]:
         """Returns one KeyedJaggedTensor for each number of keys in `segments`.
 
         Raises:
@@ -289,7 +313,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
             None if self.flat_weights is None else kjt_layout.example_major(self, self.flat_weights)
         )
 
-    def as_bags(self, flat):
+    def as_bags(self, flat: bool):
         """Returns `flat` (the values or the weights) as ragged `(F * B, None)`, key by key."""
         return tf.RaggedTensor.from_row_splits(flat, self.offsets(), validate=False)
 

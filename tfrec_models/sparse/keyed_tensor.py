@@ -1,6 +1,10 @@
 """Pooled embeddings of several features, side by side."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from tfrec_models._compat.keras import register_tree_node
 
@@ -30,7 +34,9 @@ class KeyedTensor:
     [[2.0, 3.0]]
     """
 
-    def __init__(self, keys, length_per_key, values, key_dim=1):
+    def __init__(
+        self, keys: Sequence[str], length_per_key: Sequence[int], values: Any, key_dim: int = 1
+    ) -> None:
         keys, length_per_key = tuple(keys), tuple(length_per_key)
         if len(keys) != len(length_per_key):
             raise ValueError(
@@ -47,7 +53,9 @@ class KeyedTensor:
         self._key_dim = key_dim
 
     @classmethod
-    def from_tensor_list(cls, keys, tensors, key_dim=1, cat_dim=1):
+    def from_tensor_list(
+        cls, keys: Sequence[str], tensors: Sequence[Any], key_dim: int = 1, cat_dim: int = 1
+    ) -> "KeyedTensor":
         """Returns tensors side by side under the names `keys`.
 
         Args:
@@ -68,7 +76,7 @@ class KeyedTensor:
         return cls(keys, lengths, _concat(tensors, key_dim), key_dim)
 
     @staticmethod
-    def regroup(keyed_tensors, groups):
+    def regroup(keyed_tensors: Sequence[Any], groups: Sequence[Sequence[str]]) -> list[tf.Tensor]:
         """Collects named blocks from several KeyedTensors into one tensor per group.
 
         Args:
@@ -96,7 +104,9 @@ class KeyedTensor:
         ]
 
     @staticmethod
-    def regroup_as_dict(keyed_tensors, groups, keys):
+    def regroup_as_dict(
+        keyed_tensors: Sequence[Any], groups: Sequence[Sequence[str]], keys: Sequence[str]
+    ) -> dict[str, tf.Tensor]:
         """Collects named blocks as `regroup` does, into a dict.
 
         Args:
@@ -114,30 +124,30 @@ class KeyedTensor:
             )
         return dict(zip(keys, KeyedTensor.regroup(keyed_tensors, groups), strict=True))
 
-    def keys(self):
+    def keys(self) -> list[str]:
         """Returns the names in column order."""
         return list(self._keys)
 
-    def values(self):
+    def values(self) -> tf.Tensor:
         """Returns all blocks as one `(batch, sum of lengths)` tensor."""
         return self._values
 
-    def key_dim(self):
+    def key_dim(self) -> int:
         """Returns the axis along which the blocks lie."""
         return self._key_dim
 
-    def length_per_key(self):
+    def length_per_key(self) -> list[int]:
         """Returns the number of columns of each name."""
         return list(self._length_per_key)
 
-    def offset_per_key(self):
+    def offset_per_key(self) -> list[int]:
         """Returns the first column of each name, and the end."""
         offsets = [0]
         for length in self._length_per_key:
             offsets.append(offsets[-1] + length)
         return offsets
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, tf.Tensor]:
         """Returns the blocks as a dict from name to `(batch, n)` tensor."""
         offsets = self.offset_per_key()
         return {key: self._columns(offsets[i], offsets[i + 1]) for i, key in enumerate(self._keys)}

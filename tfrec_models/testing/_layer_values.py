@@ -92,14 +92,14 @@ def randomise(layer):
 
 
 def along_directions(layer, inputs):
-    """Yields `(name, function)` for each trainable weight and each float input.
+    """Yields `(name, function)` for the trainable weights together and for each float input.
 
-    The function takes a step along a random direction from the present value of the weight or
-    input, and gives the weighted sum of the layer's outputs; its gradient is the layer's own. A
-    wrong entry of a gradient shows along any direction, at the price of one number's.
+    The function takes a step along a random direction from the present values of the weights or
+    the input, and gives the weighted sum of the layer's outputs; its gradient is the layer's own.
+    A wrong entry of a gradient shows along any direction, at the price of one number's.
     """
-    for variable in layer.trainable_variables:
-        yield variable.path, _along_weight(variable, layer, inputs)
+    if layer.trainable_variables:
+        yield "the weights", _along_weights(layer.trainable_variables, layer, inputs)
     parts = tf.nest.flatten(inputs)
     for number, part in enumerate(parts):
         if isinstance(part, tf.Tensor) and part.dtype.is_floating:
@@ -116,29 +116,36 @@ def _along_input(number, parts, layer, inputs):
     return function
 
 
-def _along_weight(variable, layer, inputs):
-    start, direction = tf.identity(variable.value), _direction(variable.shape)
+def _along_weights(variables, layer, inputs):
+    starts = [tf.identity(variable.value) for variable in variables]
+    directions = [_direction(variable.shape, number) for number, variable in enumerate(variables)]
+
+    def move(step):
+        for variable, start, direction in zip(variables, starts, directions, strict=True):
+            variable.assign(start + step * direction)
 
     # A lookup reads the variable itself, so that no tensor can take its place in the call.
     @tf.custom_gradient
     def function(step):
-        variable.assign(start + step * direction)
-        with tf.GradientTape() as tape:
-            loss = _weighted_sum(layer(*inputs))
-        gradient = tf.convert_to_tensor(tape.gradient(loss, variable.value))
-        variable.assign(start)
+        move(step)
+        loss, gradients = loss_and_gradients(layer, inputs)
+        move(0.0)
+        slopes = [
+            tf.reduce_sum(tf.convert_to_tensor(gradient) * direction)
+            for gradient, direction in zip(gradients, directions, strict=True)
+        ]
 
         # TensorFlow asks for a gradient of each variable the function read: not of these here.
         def of_step(upstream, variables=()):
-            return upstream * tf.reduce_sum(gradient * direction), [None] * len(variables)
+            return upstream * tf.add_n(slopes), [None] * len(variables)
 
         return loss, of_step
 
     return function
 
 
-def _direction(shape):
-    return tf.random.stateless_normal(shape, [3, 9], dtype=tf.float64)
+def _direction(shape, number=0):
+    return tf.random.stateless_normal(shape, [number, 3], dtype=tf.float64)
 
 
 def _weighted_sum(outputs):

@@ -156,7 +156,7 @@ class LayerContract:
             self.assertIsNotNone(gradient, f"{variable.path} gets no gradient")
 
     def test_gradients_are_the_numeric_ones(self):
-        """In float64, for each weight and each float input, by `tf.test.compute_gradient`."""
+        """In float64, of the weights and of each float input, by `tf.test.compute_gradient`."""
         with values.dtype_policy("float64"):
             layer, inputs = self.make_layer(), values.cast(self.make_inputs(3), "float64")
             layer(*inputs)

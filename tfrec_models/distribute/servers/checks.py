@@ -9,7 +9,7 @@ from tfrec_models._rows.sharding import is_sharded, on_servers
 from tfrec_models._rows.variables import tf_variable
 from tfrec_models.distribute.cluster import check_optimizer_scope
 from tfrec_models.embeddings.find_tables import tables_in
-from tfrec_models.optimizers.row_optimizer import RowOptimizer
+from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 from tfrec_models.optimizers.unwrap import optimizer_parts, table_optimizer
 
 

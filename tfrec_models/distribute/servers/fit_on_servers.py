@@ -1,7 +1,10 @@
 """`fit` for tables larger than one machine, over parameter servers."""
 
 import collections
+import os
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -27,20 +30,20 @@ _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPre
 
 
 def fit_on_servers(
-    model,
-    dataset_fn,
+    model: Any,
+    dataset_fn: Callable[[], tf.data.Dataset],
     *,
-    epochs=1,
-    steps_per_epoch=None,
-    validation_dataset_fn=None,
-    validation_steps=None,
-    callbacks=(),
-    checkpoint_directory=None,
-    save_every=None,
-    verbose="auto",
-    max_pending=None,
-    max_to_keep=3,
-):
+    epochs: int = 1,
+    steps_per_epoch: int | None = None,
+    validation_dataset_fn: Callable[[], tf.data.Dataset] | None = None,
+    validation_steps: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint_directory: str | os.PathLike[str] | None = None,
+    save_every: int | None = None,
+    verbose: int | str = "auto",
+    max_pending: int | None = None,
+    max_to_keep: int = 3,
+) -> keras.callbacks.History:
     """`model.fit` under ParameterServerStrategy, which Keras's own does not know.
 
     The tables lie in pieces on the servers, each with its optimizer state beside it; dense weights
@@ -159,7 +162,7 @@ def fit_on_servers(
     run = _Run(
         model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every, position["steps"]
     )
-    callbacks = keras.callbacks.CallbackList(
+    called = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
         add_progbar=verbose != 0,
@@ -170,21 +173,21 @@ def fit_on_servers(
     )
     model.stop_training = position["stopped"]
     try:
-        callbacks.on_train_begin()
+        called.on_train_begin()
         logs = {}
         for epoch in range(position["epoch"], epochs):
             if model.stop_training:
                 break
-            callbacks.on_epoch_begin(epoch)
+            called.on_epoch_begin(epoch)
             first_step = position["step"] if epoch == position["epoch"] else 0
-            logs = run.train_epoch(epoch, first_step, callbacks)
+            logs = run.train_epoch(epoch, first_step, called)
             if validation_dataset_fn is not None:
                 found = run.evaluate(validation_dataset_fn, validation_steps)
                 logs |= {f"val_{name}": value for name, value in found.items()}
-            callbacks.on_epoch_end(epoch, logs)
+            called.on_epoch_end(epoch, logs)
             run.save(epoch + 1, 0)
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        callbacks.on_train_end(logs)
+        called.on_train_end(logs)
     except Exception as error:
         # A server that dies shows as one of many errors, whichever operation was under way.
         servers = server_addresses(strategy)

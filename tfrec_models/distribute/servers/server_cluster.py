@@ -1,6 +1,7 @@
 """The cluster of a parameter-server run: coordinator, workers and servers."""
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,7 +14,9 @@ _EXAMPLE = (
 )
 
 
-def server_strategy(variable_partitioner=None, timeout_seconds=300, cluster=None):
+def server_strategy(
+    variable_partitioner: Any = None, timeout_seconds: float = 300, cluster: Any = None
+) -> tf.distribute.Strategy:
     """Returns a `ParameterServerStrategy`, once all workers and servers answer.
 
     For the chief, the process that calls `fit_on_servers`; all others call `run_server`.
@@ -57,7 +60,7 @@ def server_strategy(variable_partitioner=None, timeout_seconds=300, cluster=None
     return tf.distribute.ParameterServerStrategy(resolver, variable_partitioner)
 
 
-def run_server():
+def run_server() -> None:
     """Serves as the "worker" or "ps" that TF_CONFIG says this is, until it is killed.
 
     Let whatever starts processes on the machine start a worker again when it dies: the run waits

@@ -3,11 +3,15 @@
 Told by class name and attributes: neither torch nor torchrec is imported.
 """
 
+from typing import Any
+
+import keras
+
 from tfrec_models import deepfm, dlrm, experimental, layers
 from tfrec_models.interop.torchrec.state_dict import load_torchrec_state_dict
 
 
-def from_torchrec(module):
+def from_torchrec(module: Any) -> keras.layers.Layer:
     """Returns a layer or model of this package like a live TorchRec module, weights included.
 
     For a module that is at hand; state dicts in files are `load_torchrec_state_dict`'s and the

@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
+
+import keras
 
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
@@ -17,7 +20,12 @@ _MOMENT = re.compile(r"(.+?)(\.weight)?\.momentum_?1")
 _TABLE = re.compile(r"(?:.+\.)?(?:embedding_bags|embeddings)\.(.+)\.weight")
 
 
-def torchrec_optimizer_state(layer, optimizer, distributed=False, keep_oov_rows=False):
+def torchrec_optimizer_state(
+    layer: keras.layers.Layer,
+    optimizer: Any,
+    distributed: bool = False,
+    keep_oov_rows: bool = False,
+) -> dict[str, dict[str, Any]]:
     """Returns the tables' optimizer state as TorchRec's fused optimizer keeps it.
 
     The "state" of `FusedEmbeddingBagCollection.fused_optimizer().state_dict()`: for each table
@@ -67,7 +75,9 @@ def torchrec_optimizer_state(layer, optimizer, distributed=False, keep_oov_rows=
     }
 
 
-def load_torchrec_optimizer_state(layer, optimizer, state, strict=True):
+def load_torchrec_optimizer_state(
+    layer: keras.layers.Layer, optimizer: Any, state: Mapping[str, Any], strict: bool = True
+) -> None:
     """Sets the tables' optimizer state from that of TorchRec's fused optimizer.
 
     All values are converted and checked before the first is written: nothing is changed unless

@@ -1,9 +1,11 @@
 """State dicts from files, without running anything that is in them."""
 
 import contextlib
+import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ _OTHERS = {
 }
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns the state dict in a file.
 
     The kind of file is told by its contents. Weights alone are read: neither a torch file's

@@ -1,6 +1,9 @@
 """Weights to and from TorchRec's state dicts."""
 
 from collections.abc import Mapping
+from typing import Any
+
+import keras
 
 from tfrec_models.interop.torchrec.facebook_dlrm import (
     from_facebook_dlrm,
@@ -15,7 +18,7 @@ from tfrec_models.interop.torchrec.to_numpy import to_numpy
 _SHOWN = 5
 
 
-def torchrec_state_dict(layer, keep_oov_rows=False):
+def torchrec_state_dict(layer: keras.layers.Layer, keep_oov_rows: bool = False) -> dict[str, Any]:
     """Returns a layer's weights under TorchRec's names and in its layout.
 
     What the state dict of the TorchRec module of the same name holds:
@@ -47,7 +50,9 @@ def torchrec_state_dict(layer, keep_oov_rows=False):
     return {key: entry.read(keep_oov_rows) for key, entry in _entries_of(layer).items()}
 
 
-def load_torchrec_state_dict(layer, state_dict, strict=True):
+def load_torchrec_state_dict(
+    layer: keras.layers.Layer, state_dict: Mapping[str, Any], strict: bool = True
+) -> None:
     """Sets a layer's weights from a TorchRec state dict.
 
     All values are converted and checked before the first is written: nothing is changed unless

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec_models._compat.keras import OptimizerHooks, built_variables
 from tfrec_models._compat.tensorflow import reductions_without_gradient
-from tfrec_models._rows.merge_rows import merge_rows, read_rows, write_rows
+from tfrec_models._rows.row_access import read_rows, write_rows
 from tfrec_models._rows.sharding import (
     created_beside,
     is_sharded,
@@ -17,6 +17,7 @@ from tfrec_models._rows.sharding import (
     split_rows,
     update_locked,
 )
+from tfrec_models._rows.sum_repeated_rows import sum_repeated_rows
 from tfrec_models._rows.variables import made_once, tf_variable
 from tfrec_models.native.lookup import serves
 from tfrec_models.native.update import update_rows
@@ -153,9 +154,9 @@ class RowOptimizer(OptimizerHooks):
         _checks.check_gradients(self, grads, variables)
         _checks.check_constraints(self, grads, variables)
         if self.clipnorm or self.clipvalue or self.global_clipnorm or self.loss_scale_factor:
-            # Clipping needs the sums over repeated rows; unscaling needs MergedRows's division.
+            # Clipping needs the sums over repeated rows; unscaling needs UniqueRows's division.
             grads = [
-                merge_rows(g, v.shape[0], working_dtype(v))
+                sum_repeated_rows(g, v.shape[0], working_dtype(v))
                 if isinstance(g, tf.IndexedSlices)
                 else g
                 for g, v in zip(grads, variables, strict=True)
@@ -192,14 +193,14 @@ class RowOptimizer(OptimizerHooks):
             self.update_rows(None, gradient, variable, learning_rate)
 
     def update_sparse(self, gradient, variable, learning_rate):
-        """Applies a sparse gradient with repeats: the one place that merges, then updates."""
+        """Applies a sparse gradient with repeats: the one place that sums them, then updates."""
         native_rule = self._native_rule(variable, learning_rate)
         if native_rule is not None:
             slots = [slot.value for slot in self._slots[self.variable_index(variable)]]
             update_rows(variable, slots, gradient, *native_rule)
             return
-        merged = merge_rows(gradient, variable.shape[0], working_dtype(variable))
-        self.update_rows(merged.indices, merged.values, variable, learning_rate)
+        summed = sum_repeated_rows(gradient, variable.shape[0], working_dtype(variable))
+        self.update_rows(summed.indices, summed.values, variable, learning_rate)
 
     def _native_rule(self, variable, learning_rate):
         """The native rule where it does all that is asked for, else None."""

@@ -5,14 +5,19 @@ import tensorflow as tf
 from tfrec_models._checks.assertions import after, refuse_unless
 
 
-def checked_dense(dense, columns):
-    """Returns dense features `(B, columns)`, refused where they have another width or no number."""
+def checked_dense(dense, columns, name="dense_features"):
+    """Returns dense features `(B, columns)`, refused where they have another width or no number.
+
+    Args:
+        dense: float32 tensor.
+        columns: int.
+        name: str, the input.
+    """
     rows = tf.shape(dense)[0]
     # Not tf.shape(dense)[1], which the graph believes to know from the signature.
     width = refuse_unless(
         tf.stack([tf.size(dense) == rows * columns]),
-        f"dense_features must have shape (batch, {columns}), received {{}} numbers for {{}} "
-        "examples.",
+        f"{name} must have shape (batch, {columns}), received {{}} numbers for {{}} examples.",
         [tf.size(dense)],
         [rows],
     )
@@ -20,25 +25,26 @@ def checked_dense(dense, columns):
     finite = tf.reduce_all(tf.math.is_finite(dense), axis=1)
     numbers = refuse_unless(
         finite,
-        "dense_features must be finite numbers, received NaN or infinity in example {}. Replace "
+        f"{name} must be finite numbers, received NaN or infinity in example {{}}. Replace "
         "missing values before the request, as before training.",
         tf.range(tf.size(finite)),
     )
     return after([numbers], dense)
 
 
-def check_batch_sizes(names, sizes, batch_size):
+def check_batch_sizes(names, sizes, batch_size, other="dense_features"):
     """Refuses features with another number of examples than the dense features.
 
     Args:
         names: list of n str, inputs.
         sizes: list of n int32 scalars.
         batch_size: int32 scalar.
+        other: str, what has `batch_size` examples.
     """
     sizes = tf.stack(sizes)
     return refuse_unless(
         sizes == batch_size,
-        "Input {} must have one entry for each of the examples in dense_features, received {} "
+        f"Input {{}} must have one entry for each of the examples in {other}, received {{}} "
         "entries and {} examples.",
         names,
         sizes,
@@ -55,22 +61,9 @@ def check_lengths(features, names, lengths, counts):
         lengths: int64 tensor of shape `(F, B)`.
         counts: int64 tensor of shape `(F,)`, the numbers of values.
     """
-    # A length above the number of values is refused by itself: enough of them overflow the sum.
-    lowest, highest = tf.reduce_min(lengths, axis=1), tf.reduce_max(lengths, axis=1)
-    has_examples = tf.shape(lengths)[1] > 0
     sums = tf.reduce_sum(lengths, axis=1)
-    in_range = (lowest >= 0) & (highest <= counts)
     return [
-        refuse_unless(
-            in_range | ~has_examples,
-            "Feature {}: each of {} must lie between 0 and the number of values {}, received "
-            "lengths from {} to {}.",
-            features,
-            names,
-            counts,
-            lowest,
-            highest,
-        ),
+        check_length_range(features, names, lengths, counts),
         refuse_unless(
             sums == counts,
             "Feature {}: {} must sum to the number of values, received a sum of {} and {} values.",
@@ -80,6 +73,29 @@ def check_lengths(features, names, lengths, counts):
             counts,
         ),
     ]
+
+
+def check_length_range(features, names, lengths, counts):
+    """Refuses lengths that are negative or above the number of values.
+
+    The second by itself: enough of them overflow the sum.
+
+    Args:
+        features, names, lengths, counts: as in `check_lengths`.
+    """
+    lowest, highest = tf.reduce_min(lengths, axis=1), tf.reduce_max(lengths, axis=1)
+    has_examples = tf.shape(lengths)[1] > 0
+    in_range = (lowest >= 0) & (highest <= counts)
+    return refuse_unless(
+        in_range | ~has_examples,
+        "Feature {}: each of {} must lie between 0 and the number of values {}, received "
+        "lengths from {} to {}.",
+        features,
+        names,
+        counts,
+        lowest,
+        highest,
+    )
 
 
 def check_weights(features, weights, counts):
