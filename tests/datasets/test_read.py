@@ -482,7 +482,7 @@ def test_data_frames(library):
 
 def test_an_iterator_that_is_not_read_counts_as_an_epoch():
     """As with tf.data's own shuffle, so that a run that is resumed can pass over epochs."""
-    table = pa.table({"y": [0.0] * 40, "x": np.arange(40.0), "n": list(range(40))})
+    table = numbered(0, 40)
 
     def epochs(dataset, passed_over):
         for _ in range(passed_over):
