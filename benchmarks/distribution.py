@@ -6,7 +6,7 @@ DLRM on random data: 26 features, 100,000 rows each, D = 16, one id each, 1,024 
 all replicas, row-wise Adagrad on the tables. The strategies take turns, each in processes of their
 own, and each turn gives the median time of its steps; printed are the medians over the turns as
 ratios to one process. Two processes share the cores of one machine here: the ratio is what the
-strategy costs, not what a second machine brings.
+strategy costs, not what a second machine adds.
 
 Bytes are those of the loopback device in a network namespace of the two workers' own (which takes
 root; otherwise of the machine's, with whatever else it carries). Beside them stands the least that

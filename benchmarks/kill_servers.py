@@ -122,7 +122,7 @@ class Cluster:
         deadline = time.monotonic() + TIMEOUT_S
         while not any(line.startswith(f"step {step}\n") for line in self._lines[-400:]):
             if self.chief.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Step {step} never came:\n{''.join(self._lines[-30:])}")
+                raise RuntimeError(f"Step {step} was not reached:\n{''.join(self._lines[-30:])}")
             time.sleep(0.01)
 
     def wait(self):
@@ -142,7 +142,7 @@ class Cluster:
 
 
 def kill_once(job, steps, rng):
-    """One run with one kill, and what came of it."""
+    """One run with one kill, and how it ended."""
     step, index = rng.randrange(5, steps - 30), rng.randrange(2)
     with tempfile.TemporaryDirectory() as directory:
         cluster = Cluster(directory, steps)

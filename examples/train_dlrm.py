@@ -82,7 +82,7 @@ def parse_arguments():
         default=10_000,
         metavar="ROWS",
         help="rows of each table; Criteo's ids are hashed into them (default: %(default)s; the "
-        "generated log brings its own sizes)",
+        "generated log has its own sizes)",
     )
     parser.add_argument(
         "--dense-min",

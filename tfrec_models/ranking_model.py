@@ -157,13 +157,13 @@ def split_inputs(dense_features, sparse_features):
     if sparse_features is not None:
         return dense_features, sparse_features
     if not isinstance(dense_features, Mapping) or set(dense_features) != set(INPUTS):
-        came = (
+        received = (
             f"a dict with {sorted(dense_features)}"
             if isinstance(dense_features, Mapping)
             else type(dense_features).__name__
         )
         raise ValueError(
             "A ranking model takes a dict with 'dense_features' and 'sparse_features', or the two "
-            f"as arguments of these names. Received {came}."
+            f"as arguments of these names. Received {received}."
         )
     return dense_features["dense_features"], dense_features["sparse_features"]

@@ -1,4 +1,4 @@
-"""Peers that take turns on one workload, and what came out."""
+"""Peers that take turns on one workload, and what they measured."""
 
 import dataclasses
 import statistics

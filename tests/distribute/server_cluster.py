@@ -157,12 +157,12 @@ def filling(directory):
         return initialize_and_record
 
     TableStack.initializer = recording
-    brought = np.arange(60.0).reshape(15, 4) + 10
+    given = np.arange(60.0).reshape(15, 4) + 10
     with start().scope():
         tables = [
             EmbeddingBagConfig(30, 4, "a", weight_init_min=1.0, weight_init_max=2.0),
             EmbeddingBagConfig(
-                15, 4, "cut", init_fn=lambda shape, dtype: tf.constant(brought, dtype)
+                15, 4, "cut", init_fn=lambda shape, dtype: tf.constant(given, dtype)
             ),
             EmbeddingBagConfig(21, 4, "b", weight_init_min=-5.0, weight_init_max=-4.0),
         ]
@@ -171,7 +171,7 @@ def filling(directory):
     servers = [f"/job:ps/replica:0/task:{task}" for task in (0, 1)]
     assert drawn == [((34, 4), servers[0]), ((33, 4), servers[1])], drawn
     # Its rows 31 to 45 of the variable lie on both.
-    np.testing.assert_array_equal(collection.read_table("cut"), brought)
+    np.testing.assert_array_equal(collection.read_table("cut"), given)
     for name, low, high in (("a", 1, 2), ("b", -5, -4)):
         rows = collection.read_table(name).numpy()
         assert low <= rows.min() and rows.max() <= high and len(np.unique(rows)) > 80

@@ -28,7 +28,7 @@ BAD_CONFIGS = {
 
 @pytest.mark.parametrize("config", BAD_CONFIGS)
 def test_bad_tf_config(config, monkeypatch):
-    """Each says what came and what was expected."""
+    """Each says what was received and what was expected."""
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if config is not None:
         monkeypatch.setenv("TF_CONFIG", config)

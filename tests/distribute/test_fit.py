@@ -165,7 +165,7 @@ def test_an_exit_that_hangs_ends_in_time():
 
 
 def test_bad_arguments(tmp_path):
-    """Each says what came and what to do."""
+    """Each says what was received and what to do."""
     with pytest.raises(ValueError, match="save_every must be at least 1 step or None, received 0"):
         fit(make_model(), examples().batch(4), tmp_path, save_every=0)
     with pytest.raises(TypeError, match=r"dataset must be a tf.data.Dataset .* received list"):

@@ -290,7 +290,7 @@ def test_bad_arguments(message):
 
 
 def test_something_that_is_no_collection():
-    """The type that came is named."""
+    """The type received is named."""
     with pytest.raises(TypeError, match="must be an EmbeddingBagCollection, received list"):
         DLRM([], 5, [6, 4], [8, 1])
     with pytest.raises(TypeError, match="must be a ranking model such as DLRM, received str"):

@@ -143,7 +143,7 @@ class ExactAUCTest(tf.test.TestCase):
             self.assertNear(float(metric.result()), expected, 1e-4)
 
     def test_window_that_one_class_has_left(self):
-        """One half, though weights that do not add up exactly came and went."""
+        """One half, though weights that do not add up exactly were added and removed."""
         metric = ExactAUC(window=3)
         metric.update_state([1, 1, 0], [0.5, 0.6, 0.7], [0.1, 0.2, 0.3])
         metric.update_state([0, 0, 0], [0.5, 0.6, 0.7], [0.1, 0.2, 0.3])

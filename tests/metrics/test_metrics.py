@@ -74,7 +74,7 @@ def test_shapes_and_dtypes(cls, window):
 @every_class
 @pytest.mark.parametrize("window", [None, 7])
 def test_config_and_reset(cls, window):
-    """The configuration brings back the metric; a reset brings back its first value."""
+    """The configuration makes the same metric; a reset sets its first value."""
     metric = cls(from_logits=True, window=window, name="mine", dtype="float64")
     config = keras.saving.serialize_keras_object(metric)
     copy = keras.saving.deserialize_keras_object(config)

@@ -160,7 +160,7 @@ def _parse_hex(text):
     # Too long a string, or a zero byte inside it, leaves fewer non-zero codes than its length.
     complete = tf.math.count_nonzero(code, axis=-1, dtype=tf.int32) == length
     well_formed = complete & (tf.reduce_max(digits, axis=-1) < _NOT_A_DIGIT)
-    # The string stands at the left of its 8 places; shifting brings its last digit to the right.
+    # The string stands at the left of its 8 places; shifting moves its last digit to the right.
     weights = np.array([16**i for i in reversed(range(_HEX_DIGITS))], np.int64)
     shift = 4 * tf.maximum(_HEX_DIGITS - length, 0)
     value = tf.bitwise.right_shift(tf.reduce_sum(digits * weights, -1), tf.cast(shift, tf.int64))

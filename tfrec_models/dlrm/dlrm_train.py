@@ -104,8 +104,8 @@ class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
     def call(self, batch, training=True):
         wanted = ("dense_features", "sparse_features", "labels")
         if not isinstance(batch, Mapping) or set(batch) != set(wanted):
-            came = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
-            raise ValueError(f"DLRMTrain takes a dict with {list(wanted)}, received {came}.")
+            received = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
+            raise ValueError(f"DLRMTrain takes a dict with {list(wanted)}, received {received}.")
         logits = self.model(batch["dense_features"], batch["sparse_features"], training=training)
         if self.model.num_outputs == 1:
             logits = keras.ops.squeeze(logits, -1)

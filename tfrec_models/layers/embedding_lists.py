@@ -9,9 +9,9 @@ def check_list(layer, embeddings):
     """Raises ValueError unless it is a list of at least one tensor with a batch axis."""
     if not isinstance(embeddings, (list, tuple)) or not embeddings:
         is_list = isinstance(embeddings, (list, tuple))
-        came = "an empty list" if is_list else type(embeddings).__name__
+        received = "an empty list" if is_list else type(embeddings).__name__
         raise ValueError(
-            f"{type(layer).__name__} takes a list of at least one tensor, received {came}. Put a "
+            f"{type(layer).__name__} takes a list of at least one tensor, received {received}. Put a "
             "single tensor in a list."
         )
     shapes = [tuple(embedding.shape) for embedding in embeddings]

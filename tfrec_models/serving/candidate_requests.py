@@ -26,8 +26,8 @@ def candidate_inputs(batch, metadata):
     """
     wanted = [*PARTS.values(), NUM_CANDIDATES]
     if not isinstance(batch, Mapping) or set(batch) != set(wanted):
-        came = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
-        raise ValueError(f"serving_candidates takes a dict with {wanted}, received {came}.")
+        received = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
+        raise ValueError(f"serving_candidates takes a dict with {wanted}, received {received}.")
     levels = levels_of(metadata)
     counts = _checked_counts(batch[NUM_CANDIDATES])
     inputs = {NUM_CANDIDATES: counts}
@@ -136,10 +136,10 @@ def _checked_part(part, name, level, other):
         what for what, items in zip(INPUTS, (level.dense, level.features), strict=True) if items
     ]
     if not isinstance(part, Mapping) or set(part) != set(wanted):
-        came = sorted(part) if isinstance(part, Mapping) else type(part).__name__
+        received = sorted(part) if isinstance(part, Mapping) else type(part).__name__
         raise ValueError(
             f"{name!r} must be a dict with {wanted}, for the {level.row}'s dense columns "
-            f"{level.dense} and features {level.features}, received {came}."
+            f"{level.dense} and features {level.features}, received {received}."
         )
     sparse = part.get("sparse_features")
     if isinstance(sparse, Mapping):

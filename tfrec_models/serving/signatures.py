@@ -183,7 +183,7 @@ class Signatures:
         Args:
             dense: `(B, n)`.
             values, lengths, weights: lists with a flat tensor for each feature.
-            names: list of str, the inputs the lengths came from, for the messages.
+            names: list of str, the inputs that hold the lengths, for the messages.
         """
         dense = request_checks.checked_dense(dense, self.dense_in_features)
         batch_size = tf.shape(dense)[0]

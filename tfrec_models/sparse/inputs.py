@@ -187,9 +187,9 @@ def _check_names(features, names):
         )
 
 
-def _missing_message(missing, came):
+def _missing_message(missing, received):
     return (
-        f"Missing sparse features {missing}. Received {sorted(came)}. Add them to the input, or "
+        f"Missing sparse features {missing}. Received {sorted(received)}. Add them to the input, or "
         "take them out of the feature_names of their tables."
     )
 

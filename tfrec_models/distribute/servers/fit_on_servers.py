@@ -25,7 +25,7 @@ from tfrec_models.distribute.servers.steps import make_steps
 from tfrec_models.distribute.tf_config import answers
 from tfrec_models.optimizers.unwrap import optimizer_parts
 
-# Connections that break, and servers that came back empty.
+# Connections that break, and servers that restarted empty.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
 
 
