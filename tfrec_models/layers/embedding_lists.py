@@ -11,8 +11,8 @@ def check_list(layer, embeddings):
         is_list = isinstance(embeddings, (list, tuple))
         received = "an empty list" if is_list else type(embeddings).__name__
         raise ValueError(
-            f"{type(layer).__name__} takes a list of at least one tensor, received {received}. Put a "
-            "single tensor in a list."
+            f"{type(layer).__name__} takes a list of at least one tensor, received {received}. "
+            "Put a single tensor in a list."
         )
     shapes = [tuple(embedding.shape) for embedding in embeddings]
     if any(len(shape) < 2 or None in shape[1:] for shape in shapes):

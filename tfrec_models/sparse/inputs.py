@@ -189,8 +189,8 @@ def _check_names(features, names):
 
 def _missing_message(missing, received):
     return (
-        f"Missing sparse features {missing}. Received {sorted(received)}. Add them to the input, or "
-        "take them out of the feature_names of their tables."
+        f"Missing sparse features {missing}. Received {sorted(received)}. Add them to the input, "
+        "or take them out of the feature_names of their tables."
     )
 
 
