@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_not_negative, check_positive, check_width
 from tfrec_models.layers.activation import activate, get_activation, serialize_activation
@@ -90,7 +91,8 @@ def apply_linear(dense, inputs):
     """
     if inputs.shape[-1] != 0:
         return dense(inputs)
-    outputs = keras.ops.zeros((*keras.ops.shape(inputs)[:-1], dense.units), dense.compute_dtype)
+    # Grappler does not look beyond a change of shape, which costs nothing.
+    outputs = tf.squeeze(tf.expand_dims(keras.ops.matmul(inputs, dense.kernel), 0), 0)
     return outputs if dense.bias is None else outputs + dense.bias
 
 
