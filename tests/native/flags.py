@@ -4,10 +4,10 @@
     python tests/native/flags.py [--but-first | NAME ...]
 
 NAME: of flags in tfrec_models/native/_flags.py; by default all that this machine's processor can
-run, of which x86-64 has at least four; with --but-first all but the fastest, which the whole suite
-is run with. A stand-in for the compiler refuses all other flags, so each
-library is found by going down the ladder, as on a machine where the faster ones fail. The exit code
-is 1 where one fails. A set takes about a minute on two quiet cores.
+run; with --but-first all but the fastest, which the whole suite is run with. A stand-in for the
+compiler refuses all other flags, so each library is found by going down the ladder, as on a machine
+where the faster ones fail. The exit code is 1 where one fails. A set takes about a minute on two
+quiet cores.
 """
 
 import os
