@@ -6,10 +6,13 @@ import tensorflow as tf
 from tfrec_models.layers.swish_layer_norm import SwishLayerNorm
 
 _HIDE_NAN = {"hard_shrink", "soft_shrink", "threshold"}
-_KEEP_NAN = [
+_NO_ACTIVATIONS = {"deserialize", "get", "serialize"}
+# Activations that give NaN for NaN, to which nothing need be added. No set: a function of the
+# user's may have no hash.
+KEEP_NAN = [
     getattr(keras.activations, name)
     for name in dir(keras.activations)
-    if name.islower() and name not in _HIDE_NAN
+    if name[0] != "_" and name not in _HIDE_NAN | _NO_ACTIVATIONS
 ] + [tf.nn.relu, tf.nn.relu6, tf.nn.silu, tf.nn.gelu, tf.sigmoid, tf.tanh]
 
 
@@ -43,7 +46,8 @@ def activate(activation, values):
     """
     apart = tf.squeeze(tf.expand_dims(values, 0), 0)
     outputs = tf.convert_to_tensor(activation(apart))
-    if activation in _KEEP_NAN or outputs.shape.rank != apart.shape.rank:
+    is_layer = isinstance(activation, keras.layers.Layer)
+    if is_layer or activation in KEEP_NAN or not outputs.shape.is_compatible_with(apart.shape):
         return outputs
     return tf.where(tf.math.is_nan(apart), tf.cast(apart, outputs.dtype), outputs)
 
