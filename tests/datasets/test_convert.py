@@ -6,10 +6,10 @@ import json
 import os
 import pathlib
 import random
+import select
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -470,10 +470,20 @@ def test_the_command(tmp_path, capsys):
     assert "100%, 0 s left" in printed.err
 
 
+# Killed between the second part and the record of it.
 KILLED = """
-import sys
+import os, signal, sys
 from tfrec_models.datasets import Schema, _parts, convert
 _parts.PART_BYTES = 20_000
+rename, parts = os.replace, []
+
+def replace(source, target):
+    rename(source, target)
+    parts.extend(name for name in [os.path.basename(target)] if name.startswith("part-"))
+    if len(parts) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace
 convert(sys.argv[1], Schema.load(sys.argv[2]), sys.argv[3], num_processes=2, progress=False)
 """
 
@@ -497,20 +507,17 @@ def test_killed_and_started_again(tmp_path, monkeypatch):
         env={**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"},
         start_new_session=True,
     )
-    while process.poll() is None and not list(out.glob("part-*")):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     assert (out / ".conversion").exists()
     manifest = converted(source, schema, out, num_processes=2)
     assert len(manifest["files"]) > 6
     converted(source, schema, tmp_path / "expected")
     assert contents(out) == contents(tmp_path / "expected")
     # Those that were started by the one that was killed have its session.
-    deadline = time.monotonic() + 60
-    while _is_any_left(process.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    for left in _processes_of(process.pid):
+        ended, _, _ = select.select([left], [], [], 60)
+        os.close(left)
+        assert ended
 
 
 def test_a_process_that_ends(tmp_path, monkeypatch):
@@ -548,12 +555,13 @@ def test_without_beam(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def _is_any_left(session):
+def _processes_of(session):
+    """Yields a descriptor of each process of a session, which can be read once it has ended."""
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                yield os.pidfd_open(int(stat.parent.name))
         except OSError:
+            # It has ended meanwhile.
             continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            return True
-    return False
