@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import keras
 
+from tfrec_models._schema_check import check_schema
 from tfrec_models.sparse import KeyedJaggedTensor
 
 
@@ -40,13 +41,6 @@ class KeyedJaggedData:
                     call.arguments[argument], self.sparse_feature_names
                 )
         return getattr(super(), method.__name__)(*call.args[1:], **call.kwargs)
-
-
-def check_schema(model, data):
-    """Raises ValueError where `datasets.read` read data by a schema that is not the model's."""
-    schema = getattr(data, "schema", None)
-    if hasattr(schema, "check_model"):
-        schema.check_model(model)
 
 
 def packed_data(data, names):

@@ -5,7 +5,7 @@ import json
 import os
 
 from tfrec_models._files import atomic_path
-from tfrec_models.datasets._convert_part import PartConverter, TooManyRejected, record_path
+from tfrec_models.datasets._convert_part import ERRORS, PartConverter, kind_of, record_path
 from tfrec_models.datasets._listing import RECORDS
 
 
@@ -65,10 +65,8 @@ class Beam:
 
 
 def _write_error(out, number, error):
-    kinds = (TooManyRejected, ValueError, OSError)
-    [kind, *_] = [kind.__name__ for kind in kinds if isinstance(error, kind)]
     with atomic_path(_error_path(out, number)) as path:
-        path.write_text(json.dumps({"kind": kind, "error": str(error)}))
+        path.write_text(json.dumps({"kind": kind_of(error), "error": str(error)}))
 
 
 def _raise_errors(out):
@@ -80,9 +78,8 @@ def _raise_errors(out):
         with open(path) as file:
             errors.append(json.load(file))
         os.unlink(path)
-    kinds = {"TooManyRejected": TooManyRejected, "ValueError": ValueError, "OSError": OSError}
     if errors:
-        raise kinds[errors[0]["kind"]](errors[0]["error"])
+        raise ERRORS[errors[0]["kind"]](errors[0]["error"])
 
 
 def _error_path(out, number):

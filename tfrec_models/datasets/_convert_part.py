@@ -34,6 +34,15 @@ class TooManyRejected(ValueError):
     """More rows are rejected than are allowed."""
 
 
+# What a part raises, by name: it is told between processes and machines.
+ERRORS = {error.__name__: error for error in (TooManyRejected, ValueError, OSError)}
+
+
+def kind_of(error):
+    """The name in `ERRORS` of one of them."""
+    return next(name for name, kind in ERRORS.items() if isinstance(error, kind))
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What every process of a conversion knows.

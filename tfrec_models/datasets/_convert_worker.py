@@ -17,9 +17,7 @@ import sys
 import tempfile
 import threading
 
-from tfrec_models.datasets._convert_part import PartConverter, TooManyRejected
-
-_ERRORS = {error.__name__: error for error in (TooManyRejected, ValueError, OSError)}
+from tfrec_models.datasets._convert_part import ERRORS, PartConverter, kind_of
 
 
 class Worker:
@@ -64,7 +62,7 @@ class Worker:
             if "record" in answer:
                 return answer["record"]
             if "error" in answer:
-                raise _ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
+                raise ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
             if "is_ready" in answer:
                 self._send(number)
             else:
@@ -123,8 +121,7 @@ def main():
             converter = converter or PartConverter(job, lambda rows: answer(rows=rows))
             answer(record=converter.convert(number))
         except (ValueError, OSError) as error:
-            known = [name for name, kind in _ERRORS.items() if isinstance(error, kind)]
-            answer(error=str(error), kind=known[0])
+            answer(error=str(error), kind=kind_of(error))
 
 
 if __name__ == "__main__":

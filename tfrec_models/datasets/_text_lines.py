@@ -84,7 +84,7 @@ def is_row_a_line(num_rows, lines):
 
 def count_lines(file, stop):
     """The lines that begin before a byte of a file that is not compressed."""
-    return sum(lines.count(b"\n") for lines in lines_of(file, 0, stop))
+    return sum(number_of_lines(lines) for lines in lines_of(file, 0, stop))
 
 
 def _line_begin(file, stream, start):
@@ -94,7 +94,7 @@ def _line_begin(file, stream, start):
     position = start - 1
     stream.seek(position)
     while data := stream.read(_CHUNK):
-        if (found := data.find(b"\n")) >= 0:
+        if (found := data.find(LINE_END)) >= 0:
             return position + found + 1
         position += len(data)
         _check_length(file, position - start)
@@ -107,11 +107,11 @@ def _whole_lines(file, stream, position, stop):
         data = rest + data
         if stop is not None and position + len(data) >= stop:
             # The line that holds the last byte before `stop` belongs to this part.
-            last = data.find(b"\n", max(stop - 1 - position, 0))
+            last = data.find(LINE_END, max(stop - 1 - position, 0))
             if last >= 0:
                 yield data[: last + 1]
                 return
-        end = data.rfind(b"\n") + 1
+        end = data.rfind(LINE_END) + 1
         if end:
             yield data[:end]
         rest = data[end:]

@@ -62,9 +62,9 @@ def read(
         `tf.data.Dataset` of `(features, labels)`, or of features where there are no labels:
         "dense_features" (B, num_dense) float32, and where there are any "sparse_features": int64
         (B, F) where every bag has one id, else a `tf.RaggedTensor` (B, F, None), with weights a
-        pair of them (ids, weights). Labels are (B,) float32. The dataset's attribute `schema` is
-        the schema: `fit`, `evaluate` and `predict` of a ranking model refuse one that is not the
-        model's.
+        pair of them (ids, weights). Labels are (B,) float32. The dataset's attribute `schema`,
+        which those made from it by `map` and the like have not, is the schema: `fit`, `evaluate`
+        and `predict` of a ranking model refuse one that is not the model's.
 
     Raises:
         FileNotFoundError: on a path that names nothing.

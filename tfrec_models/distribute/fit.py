@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_integer
 from tfrec_models._compat.keras import forget_validation_data
-from tfrec_models._keyed_jagged_data import check_schema
+from tfrec_models._schema_check import check_schema
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_agreement, check_strategy, check_variables
 from tfrec_models.distribute.epoch_data import EpochData

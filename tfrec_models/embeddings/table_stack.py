@@ -1,5 +1,7 @@
 """Tables of one shape and dtype, one below the other in a single variable."""
 
+import copy
+
 import numpy as np
 import tensorflow as tf
 
@@ -53,6 +55,12 @@ class TableStack:
         """Whether a table leaves ids out of their bags."""
         return any(table.id_policy == "drop" for table in self.tables)
 
+    def with_features(self, features):
+        """Returns the stack of the same tables with the output columns of some features alone."""
+        part = copy.copy(self)
+        part.columns = [column for column in self.columns if column[0] in features]
+        return part
+
     def rows_of(self, name):
         """Returns the first row of a table and its number of rows."""
         table = next(table for table in self.tables if table.name == name)
@@ -82,8 +90,8 @@ class TableStack:
                 f"Table {name!r} has shape {shape}, received values of shape {tuple(values.shape)}."
             )
         slices = tf.IndexedSlices(values, tf.range(first, first + count, dtype=tf.int64))
-        for copy in _copies(variable.value):
-            copy.scatter_update(slices)
+        for replica in _copies(variable.value):
+            replica.scatter_update(slices)
 
     def initializer(self):
         """Returns an initializer of the whole variable, or of pieces of it: `TableInitializer`."""

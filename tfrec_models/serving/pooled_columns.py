@@ -1,7 +1,5 @@
 """Pooled vectors of two levels, in place of the lookups of a model."""
 
-import copy
-
 import tensorflow as tf
 
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
@@ -75,10 +73,8 @@ def pooled_rows(model, levels, request_bags, candidate_bags, request_of):
 
 def _columns_of(stack, features):
     """The stack with the columns of some features alone, and their numbers in it."""
-    numbers = [n for n, (feature, _) in enumerate(stack.columns) if feature in features]
-    part = copy.copy(stack)
-    part.columns = [stack.columns[number] for number in numbers]
-    return part, numbers
+    numbers = [n for n, feature in enumerate(stack.feature_names) if feature in features]
+    return stack.with_features(features), numbers
 
 
 def _is_pooled(layer):
