@@ -13,6 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 from tests.support import oracle  # noqa: E402
 from tests.support.recordings_plugin import RecordingsPlugin  # noqa: E402
+from tests.support.seeds import start_from_seed  # noqa: E402
 from tfrec_models import native  # noqa: E402
 from tfrec_models.native.build import find_compilers  # noqa: E402
 from tfrec_models.native.library import why_unavailable  # noqa: E402
@@ -87,10 +88,16 @@ def both_paths(request):
             yield
 
 
-@pytest.fixture(autouse=True)
-def _fresh_keras():
-    """Each test starts from the same seed and leaves no dtype policy behind."""
+@pytest.fixture(scope="module", autouse=True)
+def _fresh_operations():
+    """Each file starts without the compiled operations of the one before, which would pile up."""
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_keras(request):
+    """Each test starts from the same seed and leaves no dtype policy behind."""
+    start_from_seed(1, request.node.nodeid)
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)

@@ -11,11 +11,22 @@ from tests.support.layer_cases import CASES
 from tfrec_models.testing import LayerContract, TestCase
 
 
+class SeededByFixture(TestCase):
+    """A test case that leaves the seeds to the fixture of all tests.
+
+    TensorFlow's own drops every compiled operation before each test.
+    """
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self._set_default_seed = False
+
+
 def contract_of(name, case):
     """A test class for one layer."""
     return type(
         f"{name}Test",
-        (LayerContract, TestCase),
+        (LayerContract, SeededByFixture),
         {
             "__module__": __name__,
             "make_layer": lambda self: case.make(),
