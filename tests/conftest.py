@@ -1,10 +1,13 @@
 """Two logical CPU devices for every test, so that strategies are always tested; shared fixtures."""
 
+import gc
 import os
 import pathlib
 import secrets
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# What is imported stays: to look through its million objects for garbage is a tenth of a test.
+gc.disable()
 
 import hypothesis  # noqa: E402
 import keras  # noqa: E402
@@ -35,6 +38,13 @@ def pytest_addoption(parser):
         help="how many random examples each property is tried on, from a seed drawn anew; without "
         "it a few, always the same",
     )
+
+
+def pytest_collection_finish():
+    """From here on, garbage is looked for among what tests make."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
