@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
@@ -22,6 +23,23 @@ class StrategyTraining(TrainerHooks):
     Under MultiWorkerMirroredStrategy Keras also averages the logs over axis 0, which a scalar does
     not have (keras#20585).
     """
+
+    def build_before_trace(self, specs):
+        """Makes the variables of the model, of its metrics and of its optimizer, on one device.
+
+        Args:
+            specs: what each batch is, `x` or `(x, y, sample_weight)`, as specs or arrays; None
+                where it is not known.
+        """
+        if not self.built:
+            self.build()
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(specs)
+        dense = x.get("dense_features") if isinstance(x, Mapping) else None
+        # Lists, and shapes that only the data has, wait for the trace.
+        if y is not None and all(map(_has_rank, [dense, *keras.tree.flatten(y)])):
+            self.build_metrics(x, y)
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def build_under_strategy(self, strategy, data_batch):
         """Makes all variables of the model, of its metrics and of its optimizer."""
@@ -66,3 +84,8 @@ class StrategyTraining(TrainerHooks):
             )
 
         return step
+
+
+def _has_rank(part):
+    shape = getattr(part, "shape", None)
+    return shape is not None and getattr(shape, "rank", 0) is not None

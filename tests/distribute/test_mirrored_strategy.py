@@ -86,6 +86,11 @@ def test_what_the_hooks_override_is_still_there():
     assert data_adapters.get_data_adapter(data) is data
     iterator = trainer.TFEpochIterator(x=data, distribute_strategy=tf.distribute.get_strategy())
     assert [next(batches).numpy() for _, _, batches in iterator] == [0, 1, 2]
+    # A step's variables are made for the specs of its batches.
+    numbers = trainer.TFEpochIterator(
+        x=tf.data.Dataset.range(3), distribute_strategy=tf.distribute.get_strategy()
+    )
+    assert numbers._distributed_dataset.element_spec == tf.TensorSpec([], tf.int64)
 
 
 def adapter_that_repeats(dataset):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from unittest import mock
 
 import keras
 import numpy as np
@@ -35,6 +36,29 @@ def test_fit_evaluate_predict():
     labels = np.arange(10)[:, None] % 2
     by_hand = np.mean(np.log1p(np.exp(logits)) - labels * logits)
     np.testing.assert_allclose(model.evaluate(dataset(), verbose=0)[0], by_hand, atol=1e-6)
+
+
+def test_the_step_of_a_new_model_is_traced_once():
+    """Its variables are made before: TensorFlow traces a step that made one a second time.
+
+    Of `fit` and `evaluate` with a metric and slots, and of `predict`; a batch of arrays trains too.
+    """
+    batches = dataset(8)
+    inputs = batches.map(lambda x, y: x)
+    for method, step, data in (
+        ("fit", "train_step", batches),
+        ("evaluate", "test_step", batches),
+        ("predict", "predict_step", inputs),
+    ):
+        model = compiled(make_dlrm(), LazyAdam(0.01))
+        with mock.patch.object(model, step, wraps=getattr(model, step)) as traced:
+            getattr(model, method)(data, verbose=0)
+        assert traced.call_count == 1, method
+    batch = {
+        "dense_features": np.ones((2, 5), np.float32),
+        "sparse_features": np.ones((2, 3), np.int64),
+    }
+    assert np.isfinite(compiled(make_dlrm()).train_on_batch(batch, np.zeros((2, 1)))).all()
 
 
 @pytest.mark.usefixtures("without_xla")

@@ -111,12 +111,18 @@ def stored_dataset(store, key):
 class TrainerHooks:
     """Mixed in before `keras.Model`; gives two steps of Keras's trainer names of our own.
 
-    A subclass gives `build_under_strategy(batch)` and `wrap_step(step_function)`.
+    A subclass gives `build_before_trace(specs)`, `build_under_strategy(strategy, batch)` and
+    `wrap_step(step_function)`.
     """
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         strategy = self._distribute_strategy
         if strategy is None:
+            # Keras makes the variables in the first trace of a step, and TensorFlow has to trace a
+            # step that made variables a second time.
+            if iterator is not None:
+                data_batch = getattr(iterator._distributed_dataset, "element_spec", None)
+            self.build_before_trace(data_batch)
             return
         if iterator is not None:
             for _, _, batches in iterator:
@@ -127,6 +133,18 @@ class TrainerHooks:
 
     def _make_function(self, step_function):
         return super()._make_function(self.wrap_step(step_function))
+
+    def make_predict_function(self, force=False):
+        # Keras builds nothing before it.
+        if self._distribute_strategy is None and not self.built:
+            self.build()
+        return super().make_predict_function(force)
+
+    def build_metrics(self, x, y):
+        """Makes the compiled metrics for specs or arrays of inputs and labels."""
+        metrics = self._compile_metrics
+        if metrics is not None and not metrics.built:
+            metrics.build(tree.map_structure(_as_keras_tensor, y), self.compute_output_spec(x))
 
     def build_compiled(self, x, y, sample_weight):
         """Creates the variables of compiled metrics and losses."""
