@@ -20,7 +20,7 @@ COLOURS = {
 }
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+body { --gap: 0.7rem; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
   background: var(--page); color: var(--ink); margin: 0 auto; max-width: 70rem;
   padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 0.5rem; }
@@ -42,7 +42,7 @@ nav { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; margin: 1rem 0; }
   linear-gradient(90deg, var(--line), transparent) left / 0.7rem 100% no-repeat scroll,
   linear-gradient(-90deg, var(--line), transparent) right / 0.7rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.7rem; text-align: right; vertical-align: top;
+th, td { padding: 0.2rem var(--gap); text-align: right; vertical-align: top;
   border-bottom: 1px solid var(--line); }
 th { color: var(--muted); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
@@ -50,23 +50,23 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .words th, .words td { text-align: left; overflow-wrap: anywhere; }
 tr.marked td { background: var(--panel); font-weight: 600; }
 tr.marked td:first-child { box-shadow: -4px 0 var(--second); }
-.side { display: grid; gap: 0.5rem 2rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
+.side { --gap: 0.5rem; display: grid; gap: 0.5rem 2rem; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .small { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); }
 figure { margin: 0.5rem 0; }
 figcaption { font-size: 0.87rem; line-height: 1.4; }
-svg { display: block; height: auto; }
+svg { display: block; width: 100%; height: auto; max-width: 36rem; }
 svg text { font-family: inherit !important; }
-.side svg { width: 100%; max-width: 36rem; }
 .small figure { margin: 0; }
-.small svg { width: 100%; background: var(--panel); border-radius: 4px; margin-bottom: 0.2rem; }
+.small svg { background: var(--panel); border-radius: 4px; margin-bottom: 0.2rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem 1rem 2rem; }
   table { font-size: 0.8rem; }
-  th, td { padding: 0.2rem 0.35rem; }
+  body, .side { --gap: 0.3rem; }
+  td:first-child { overflow-wrap: anywhere; min-width: 5rem; }
 }
-@media print { body { max-width: none; } figure, tr { break-inside: avoid; } nav { display: none; } }
+@media print { body { max-width: none; } figure, tr { break-inside: avoid; } }
 """
 
 
@@ -115,7 +115,7 @@ def table(titles, rows, kind=None, marked=()):
     head = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
     lines = [f"<tr>{head}</tr>"]
     for number, row in enumerate(rows):
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+        cells = "".join(f"<td>{_breaking(html.escape(cell))}</td>" for cell in row)
         lines.append(f"<tr{_kind('marked' if number in marked else None)}>{cells}</tr>")
     inner = "\n".join(lines)
     return f'<div class="scroll"><table{_kind(kind)}>\n{inner}\n</table></div>'
@@ -127,8 +127,13 @@ def figure(drawing, caption):
 
 
 def group(kind, pieces):
-    """Pieces beside each other where there is room: "side" or, several in a row on a phone too, "small"."""
+    """Pieces beside each other where there is room: "side", or "small" ones, on a phone too."""
     return f'<div class="{kind}">\n' + "\n".join(pieces) + "\n</div>"
+
+
+def _breaking(text):
+    """Where a name may go on in the next line."""
+    return text.replace("_", "_<wbr>")
 
 
 def _kind(kind):

@@ -78,7 +78,5 @@ def _bars(counts):
 
 
 def _figure(drawing, caption):
-    svg = (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{drawing}</svg>'
-    )
+    svg = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{drawing}</svg>'
     return _html.figure(svg, caption)

@@ -95,7 +95,9 @@ def _share_below(ordered, numbers):
 
 
 def _error(positive, negative):
-    return float(np.sqrt(positive.var() / len(positive) + negative.var() / len(negative)))
+    # Of a single row nothing is known; it counts as one that never varies.
+    parts = (part.var(ddof=min(1, len(part) - 1)) / len(part) for part in (positive, negative))
+    return float(np.sqrt(sum(parts)))
 
 
 def reliability(labels, scores, groups=10):

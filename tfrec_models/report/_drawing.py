@@ -69,6 +69,13 @@ def new_figure(height, rows=1):
     return figure, figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
 
 
+def arranged(figure):
+    """The figure with all in its place, which each time it is written would be found anew."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
 def save_png(figure, path):
     """Writes a figure; whole or not at all."""
     with atomic_path(path) as temporary:

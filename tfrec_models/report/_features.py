@@ -12,7 +12,7 @@ from tfrec_models.report._sample import read_sample
 
 _ROWS = 20_000
 # Rows times features that are scored, which bounds the time.
-_SCORED = 2_000_000
+_SCORED = 400_000
 _SEED = 0
 # The most frequent ids are counted in these numbers.
 TOPS = (1, 10, 100, 1000)
@@ -47,10 +47,12 @@ def look(run):
     if run.test_source is None:
         return dataclasses.replace(
             nothing,
-            notes=["recipe.yaml names no test data: ids and the importance of features are left out."],
+            notes=[
+                "recipe.yaml names no test data: ids and the importance of features are left out."
+            ],
         )
     try:
-        sample = read_sample(run.test_source, run.schema, _ROWS, _SEED)
+        sample = read_sample(run.test_source, run.schema, _ROWS, _SEED, **run.read_options)
     except (OSError, ValueError, tf.errors.OpError) as error:
         told = f"The test data cannot be read, and with it ids and importance: {error}"
         return dataclasses.replace(nothing, notes=[told])

@@ -1,6 +1,7 @@
 """The plots of a report.
 
-Those of several runs take a list of one or two (name, values), drawn in the colours of the runs.
+Those of several runs take a list of one or two (number, name, values); a run's colour is that of
+its number.
 """
 
 import numpy as np
@@ -17,9 +18,15 @@ _HEIGHT = 2.9
 
 
 def learning(metric, runs):
-    """A metric over the epochs, of (name, (training, validation)), either of which may be None."""
+    """A metric over the epochs, of (number, name, (training, validation, best epoch or None)).
+
+    Training or validation may be None.
+    """
     figure, (axes,) = new_figure(_HEIGHT)
-    for (name, curves), colour in zip(runs, RUN_COLOURS, strict=False):
+    for number, name, (*curves, best) in runs:
+        colour = RUN_COLOURS[number]
+        if best is not None:
+            axes.axvline(best, color=colour, ls=":", lw=1)
         for numbers, kind, style in zip(
             curves, ("training", "validation"), ({"ls": "--"}, {"lw": 2}), strict=True
         ):
@@ -31,41 +38,43 @@ def learning(metric, runs):
             axes.plot(epochs, numbers, marker=marker, ms=3, color=colour, label=label, **style)
     axes.set(title=metric, xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure)
+    drawn = axes.get_legend_handles_labels()[1]
+    _legend(axes, len(drawn) > 1)
     return figure
 
 
 def roc(runs):
-    """ROC curves, of (name, (false positive rate, true positive rate))."""
+    """ROC curves, of (number, name, (false positive rate, true positive rate))."""
     figure, (axes,) = new_figure(_HEIGHT)
     axes.plot([0, 1], [0, 1], color=MUTED, ls=":", lw=1)
-    for (name, curve), colour in zip(runs, RUN_COLOURS, strict=False):
-        axes.plot(*thinned(*curve), color=colour, lw=1.8, label=_short(name))
+    for number, name, curve in runs:
+        axes.plot(*thinned(*curve), color=RUN_COLOURS[number], lw=1.8, label=_short(name))
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    _legend(figure, len(runs) > 1)
+    _legend(axes, len(runs) > 1)
     return figure
 
 
 def precision_recall(runs, rate):
-    """Precision over recall, of (name, (precision, recall)), above the share of positive rows."""
+    """Precision over recall, of (number, name, (precision, recall)); rate is that of label 1."""
     figure, (axes,) = new_figure(_HEIGHT)
     axes.axhline(rate, color=MUTED, ls=":", lw=1)
-    for (name, (precision, recall)), colour in zip(runs, RUN_COLOURS, strict=False):
+    for number, name, (precision, recall) in runs:
         recall, precision = thinned(recall, precision)
-        axes.plot(recall, precision, color=colour, lw=1.8, label=_short(name))
+        axes.plot(recall, precision, color=RUN_COLOURS[number], lw=1.8, label=_short(name))
     axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    _legend(figure, len(runs) > 1)
+    _legend(axes, len(runs) > 1)
     return figure
 
 
 def reliability(runs):
-    """Label rate over mean score, of (name, groups as `_curves.reliability` gives)."""
+    """Label rate over mean score, of (number, name, groups as `_curves.reliability` gives)."""
     figure, (axes,) = new_figure(_HEIGHT)
-    most = max(max(group["score"], group["high"]) for _, groups in runs for group in groups)
+    most = max(max(group["score"], group["high"]) for _, _, groups in runs for group in groups)
     axes.plot([0, most], [0, most], color=MUTED, ls=":", lw=1)
-    for (name, groups), colour in zip(runs, RUN_COLOURS, strict=False):
+    for number, name, groups in runs:
+        colour = RUN_COLOURS[number]
         score, rate, low, high = (
             np.array([group[field] for group in groups])
             for field in ("score", "rate", "low", "high")
@@ -73,18 +82,16 @@ def reliability(runs):
         axes.plot(score, rate, "o-", color=colour, ms=4, lw=1, label=_short(name))
         axes.vlines(score, low, high, color=colour, lw=1.2)
     axes.set(title="Calibration by decile", xlabel="mean score", ylabel="share of label 1")
-    _legend(figure, len(runs) > 1)
+    _legend(axes, len(runs) > 1)
     return figure
 
 
 def scores(runs):
-    """Histograms of the scores of each label, of (name, (edges, shares))."""
+    """Histograms of the scores of each label, of (number, name, (edges, shares))."""
     figure, rows = new_figure(_HEIGHT if len(runs) == 1 else 4.2, len(runs))
-    for axes, (name, (edges, (negative, positive))), colour in zip(
-        rows, runs, RUN_COLOURS, strict=False
-    ):
+    for axes, (number, name, (edges, (negative, positive))) in zip(rows, runs, strict=True):
         axes.stairs(negative, edges, fill=True, color=MUTED, alpha=0.45, label="label 0")
-        axes.stairs(positive, edges, color=colour, lw=1.8, label="label 1")
+        axes.stairs(positive, edges, color=RUN_COLOURS[number], lw=1.8, label="label 1")
         axes.set(ylabel="share of rows", title="Scores by label" if len(runs) == 1 else name)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.legend(loc="upper center", ncols=2)
@@ -108,17 +115,17 @@ def id_frequencies(features, colour):
     drawn = features[:MOST_BARS]
     figure, axes = _bars([feature["name"] for feature in drawn], extra=0.25)
     before = np.zeros(len(drawn))
-    labels = ["the most frequent id", *(f"to {top:,}" for top in TOPS[1:]), "others"]
+    labels = ["top id", *(f"to {top:,}" for top in TOPS[1:]), "others"]
     shares = np.array([[*feature["tops"], float(feature["ids"] > 0)] for feature in drawn])
-    for number, (label, alpha) in enumerate(zip(labels, (1, 0.7, 0.45, 0.25, 0.1), strict=True)):
+    for number, (label, alpha) in enumerate(zip(labels, (1, 0.7, 0.45, 0.25, 0.15), strict=True)):
         width = shares[:, number] - before
         axes.barh(
             range(len(drawn)), width, left=before, color=colour, alpha=alpha, label=label, lw=0
         )
         before = shares[:, number]
-    axes.set(title="Share of the ids that the most frequent ones have", xlim=(0, 1))
+    axes.set(title="Frequency of ids", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    _legend(figure, columns=5)
+    _legend(axes, columns=5)
     return figure
 
 
@@ -133,20 +140,20 @@ def empty_bags(features, colour):
 
 
 def importance(runs):
-    """Bars of the drop of AUC, of (name, drops as `_features.importance` gives).
+    """Bars of the drop of AUC, of (number, name, drops as `_features.importance` gives).
 
     Features are in the order of the first run, the most important first.
     """
-    by_key = [{(drop["kind"], drop["name"]): drop for drop in drops} for _, drops in runs]
+    by_key = [{(drop["kind"], drop["name"]): drop for drop in drops} for _, _, drops in runs]
     keys = sorted(dict.fromkeys(key for found in by_key for key in found), key=_drop_in(by_key[0]))
     keys = keys[:MOST_BARS]
     figure, axes = _bars([name for _, name in keys], height=0.24 if len(runs) == 1 else 0.3)
     thick = 0.8 / len(runs)
-    for number, ((name, _), found) in enumerate(zip(runs, by_key, strict=True)):
+    for place, ((number, name, _), found) in enumerate(zip(runs, by_key, strict=True)):
         places = [i for i, key in enumerate(keys) if key in found]
         drops = [found[keys[i]] for i in places]
         axes.barh(
-            [i + thick * (number - (len(runs) - 1) / 2) for i in places],
+            [i + thick * (place - (len(runs) - 1) / 2) for i in places],
             [drop["drop"] for drop in drops],
             thick,
             xerr=[1.96 * drop["error"] for drop in drops],
@@ -157,7 +164,7 @@ def importance(runs):
         )
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set(title="Importance of features", xlabel="drop of AUC when shuffled")
-    _legend(figure, len(runs) > 1)
+    _legend(axes, len(runs) > 1)
     return figure
 
 
@@ -175,16 +182,22 @@ def _bars(names, height=0.24, extra=0.0):
     return figure, axes
 
 
-def _legend(figure, wanted=True, columns=2):
+def _legend(axes, wanted=True, columns=2):
+    """A legend between the title and the axes."""
     if wanted:
-        figure.legend(
-            loc="outside upper left",
+        lines = -(-len(axes.get_legend_handles_labels()[1]) // columns)
+        title = axes.get_title("left")
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0.2,
             ncols=columns,
             fontsize=8.5,
             handlelength=1.2,
             columnspacing=0.9,
             handletextpad=0.4,
         )
+        axes.set_title(title, pad=7 + 13 * lines)
 
 
 def _short(name):

@@ -55,8 +55,17 @@ class Run:
     @property
     def test_source(self):
         """Paths of the test rows, or None."""
+        return self._data.get("test")
+
+    @property
+    def read_options(self):
+        """How these files are read."""
+        return {name: self._data.get(name) for name in ("format", "delimiter")}
+
+    @property
+    def _data(self):
         data = self.recipe.get("data")
-        return data.get("test") if isinstance(data, dict) else None
+        return data if isinstance(data, dict) else {}
 
 
 def read_run(folder, name):
@@ -153,7 +162,7 @@ def _predictions(path, notes):
             f"{scores[~((scores >= 0) & (scores <= 1))][0]} the first; no curves are drawn."
         )
         return None, None
-    if not (set(np.unique(labels)) == {0.0, 1.0}):
+    if set(np.unique(labels)) != {0.0, 1.0}:
         notes.append(
             "predictions.npz must have labels of 0 and of 1, received "
             f"{np.unique(labels)[:3].tolist()}; no curves are drawn."

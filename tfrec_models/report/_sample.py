@@ -146,4 +146,3 @@ def _arrays(features, labels):
         weights = weights.flat_values.numpy()
     labels = None if labels is None else labels.numpy()
     return Sample(dense, values, lengths, weights, labels, is_ragged)
-
