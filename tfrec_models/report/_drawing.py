@@ -9,6 +9,8 @@ from tfrec_models._html import COLOURS
 
 try:
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
@@ -69,17 +71,13 @@ def new_figure(height, rows=1):
     return figure, figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
 
 
-def arranged(figure):
-    """The figure with all in its place, which each time it is written would be found anew."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return figure
-
-
 def save_png(figure, path):
-    """Writes a figure; whole or not at all."""
+    """Writes a figure, whose parts are put in their places; whole or not at all."""
+    figure.set_dpi(_DPI)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI)
+        FigureCanvasAgg(figure).print_png(temporary)
+    # They stay there when the figure is written again, which finds them anew else.
+    figure.set_layout_engine("none")
 
 
 def as_svg(figure, name, description):
@@ -91,8 +89,10 @@ def as_svg(figure, name, description):
         description: str, read to those who do not see it.
     """
     written = io.StringIO()
+    # The page has a colour of its own behind it.
+    figure.patch.set_visible(False)
     with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None})
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tfrec_models import _html
-from tfrec_models.report._drawing import arranged, as_svg, save_png
+from tfrec_models.report._drawing import as_svg, save_png
 
 
 class Paper:
@@ -35,7 +35,6 @@ class Paper:
 
     def figure(self, name, figure, title, caption=""):
         """A figure for the page, which is written as a file of that name too."""
-        figure = arranged(figure)
         save_png(figure, self._folder / f"{name}.png")
         return _html.figure(as_svg(figure, name, title), caption)
 
