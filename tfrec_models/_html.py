@@ -64,7 +64,7 @@ svg text { font-family: inherit !important; }
   body { padding: 1rem 1rem 2rem; }
   table { font-size: 0.8rem; }
   body, .side { --gap: 0.3rem; }
-  td:first-child { overflow-wrap: anywhere; min-width: 5rem; }
+  td:first-child { overflow-wrap: anywhere; min-width: 2.6rem; }
 }
 @media print { body { max-width: none; } figure, tr { break-inside: avoid; } }
 """

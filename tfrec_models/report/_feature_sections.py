@@ -33,8 +33,8 @@ def ids(paper):
     def content(number, found):
         figure = _plots.id_frequencies(found.ids, RUN_COLOURS[number])
         caption = (
-            f"Of {found.rows:,} test rows, the share of a feature's ids that the most frequent "
-            "ones are."
+            f"Of {found.rows:,} test rows, the share that the most frequent ids have among the "
+            "ids of each feature."
         )
         pieces = [
             paper.figure(_of(number, "ids"), figure, "Frequency of ids", caption),
@@ -64,8 +64,8 @@ def importance(paper):
     )
     words = (
         "How much the AUC drops when the values of one feature are shuffled between rows, measured "
-        f"on {told}. Lines are 95% intervals. What several features tell alike shows in none of "
-        "them."
+        f"on {told}. Lines are 95% intervals. Features that tell the same share "
+        "their importance, or have none."
     )
     figure = paper.figure("importance", _plots.importance(drops), "Importance of features")
     return [

@@ -27,16 +27,16 @@ def table_of_tables(tables):
             table["name"],
             f"{table['rows']:,}",
             f"{table['dim']:,}" if "dim" in table else "",
-            _megabytes(table["bytes"]) if "bytes" in table else "",
+            _size(table["bytes"]) if "bytes" in table else "",
             ", ".join(table["features"]),
         ]
         for table in tables
     ]
     sizes = [table["bytes"] for table in tables if "bytes" in table]
-    total = _megabytes(sum(sizes)) if sizes else ""
+    total = _size(sum(sizes)) if sizes else ""
     rows.append(["all", f"{sum(table['rows'] for table in tables):,}", "", total, ""])
     columns = 5 if shared else 4
-    titles = ["table", "rows", "dim", "MB", "features"]
+    titles = ["table", "rows", "dim", "memory", "features"]
     return _html.table(titles[:columns], [row[:columns] for row in rows])
 
 
@@ -73,5 +73,9 @@ def drop_table(series):
     return _html.table(["feature", "kind", *runs], rows)
 
 
-def _megabytes(size):
-    return f"{size / 1e6:.3g}" if size < 1e6 else f"{size / 1e6:,.1f}"
+def _size(size):
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"

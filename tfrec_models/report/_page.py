@@ -29,7 +29,7 @@ def _head(paper):
     for number, (run, found) in enumerate(zip(paper.runs, paper.found, strict=True)):
         kind = ("first", "second")[number] if len(paper.runs) > 1 else None
         pieces.append(_html.paragraph(f"{run.name}: {_duration(run.metrics)}", kind))
-        if isinstance(run.recipe.get("description"), str):
+        if len(paper.runs) == 1 and isinstance(run.recipe.get("description"), str):
             pieces.append(_html.paragraph(run.recipe["description"], "muted"))
         prefix = f"{run.name}: " if len(paper.runs) > 1 else ""
         for note in (*run.notes, *found.notes):

@@ -15,7 +15,7 @@ from tfrec_models.datasets.schema import Schema
 
 # What is written along with a run, and what its page shows of it.
 FILES = {
-    "metrics.json": "the metrics",
+    "metrics.json": "the metrics; the run has not finished",
     "log.csv": "the learning curves",
     "predictions.npz": "the curves of the test rows",
     "schema.yaml": "the ids of features and their importance",
