@@ -28,6 +28,7 @@ PACKAGES = [
             "metrics",
             "native",
             "optimizers",
+            "report",
             "serving",
             "sparse",
             "testing",

@@ -1,7 +1,6 @@
 """What describe finds in a log, against counts by hand and in plain Python."""
 
 import collections
-import html.parser
 import re
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 
 from tests.datasets import log_files
 from tests.datasets.every_field import everything, log
+from tests.support.html_page import HtmlPage
 from tfrec_models.datasets import Dense, Schema, Sparse, describe
 from tfrec_models.datasets import __main__ as command
 
@@ -137,29 +137,6 @@ def test_a_log_without_a_row():
     assert "0 rows" in found.to_html()
 
 
-class Page(html.parser.HTMLParser):
-    """Checks that what is opened is closed; gathers tags and text."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.tags, self.text = [], collections.Counter(), ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags[tag] += 1
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
 def test_the_page_is_whole_and_needs_nothing_else(tmp_path):
     """Tables, a plot for each column, names escaped, no address of anything outside."""
     table = log(300).append_column("<b>", pa.array([1.0] * 300))
@@ -168,7 +145,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path):
     found = describe(table, schema, progress=False)
     found.save_html(tmp_path / "look.html")
     text = (tmp_path / "look.html").read_text()
-    page = Page(text)
+    page = HtmlPage(text)
     assert page.open == []
     assert page.tags["table"] == 4
     # Seven dense columns, seven features, two of them with lists.
