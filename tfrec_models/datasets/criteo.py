@@ -19,6 +19,7 @@ from tfrec_models.datasets._criteo_lines import (
 # Taken as the minimum of the Kaggle display advertising data. A file that goes lower is refused,
 # never clipped, so a wrong guess cannot pass unnoticed.
 DEFAULT_DENSE_MIN = -3
+"""The smallest number that is expected in a dense column."""
 
 # The formula of facebookresearch/dlrm, which takes what is below 0 for 0.
 _LOG1P_DENSE_MIN = 1
