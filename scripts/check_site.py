@@ -1,6 +1,6 @@
 """Checks a built site: every public name is in the reference, and nothing is from the network.
 
-    mkdocs build --strict && python scripts/check_site.py site
+mkdocs build --strict && python scripts/check_site.py site
 """
 
 import json
@@ -27,7 +27,9 @@ def faults(site):
         page = package.removeprefix("tfrec_models").removeprefix(".") or "index"
         text = (site / "reference" / f"{page}.html").read_text()
         for name in names:
-            anchors = rf'id="{re.escape(package)}\.{name}"|href="[^"]*#tfrec_models\.[\w.]*\.{name}"'
+            anchors = (
+                rf'id="{re.escape(package)}\.{name}"|href="[^"]*#tfrec_models\.[\w.]*\.{name}"'
+            )
             # A plain value is named; it has no docstring of its own.
             if not re.search(anchors, text) and f"<code>{package}.{name}</code>" not in text:
                 yield f"reference/{page}.html lacks {package}.{name}"
