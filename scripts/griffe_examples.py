@@ -1,4 +1,4 @@
-"""An extension of Griffe: makes Markdown of docstrings, and finds functions named as their module."""
+"""An extension of Griffe: Markdown of docstrings, and functions named as their module."""
 
 import re
 

@@ -1,7 +1,7 @@
 """Executes the notebooks of the tutorials, from a fresh kernel each.
 
-    python scripts/tutorials.py            # as a test: nothing is written
-    python scripts/tutorials.py --write    # with the outputs, for the site
+python scripts/tutorials.py            # as a test: nothing is written
+python scripts/tutorials.py --write    # with the outputs, for the site
 """
 
 import argparse
@@ -28,7 +28,10 @@ def executed(path):
             # What changes from run to run, and warnings of the machine, are not kept.
             cell.execution_count = None
             cell.outputs = [
-                output for output in cell.outputs if output.get("name") != "stderr"
+                output
+                for output in cell.outputs
+                if output.get("name") != "stderr"
+                and "INFO:tensorflow" not in output.get("text", "")
             ]
             for output in cell.outputs:
                 output.pop("execution_count", None)

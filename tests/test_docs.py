@@ -87,9 +87,7 @@ def test_python_blocks_run_as_pasted(page, session, monkeypatch):
 def test_every_block_says_what_it_is(page):
     """Code that runs, a command, output, or Python with the reason why it is not run here."""
     wrong = [
-        kind
-        for kind, _ in blocks_of(page)
-        if kind not in LANGUAGES and not NEEDS.fullmatch(kind)
+        kind for kind, _ in blocks_of(page) if kind not in LANGUAGES and not NEEDS.fullmatch(kind)
     ]
     assert wrong == []
 

@@ -53,7 +53,7 @@ def criteo_tsv(
     with.
 
     Parsing runs in TensorFlow ops on whole batches of lines. Files compressed with gzip or bzip2
-    are recognised by their content; one that is cut off or damaged is an error.
+    are recognized by their content; one that is cut off or damaged is an error.
 
     Args:
         filenames: str, path or list of them: the files, read in this order.

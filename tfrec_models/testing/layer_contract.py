@@ -160,7 +160,7 @@ class LayerContract:
         with values.dtype_policy("float64"):
             layer, inputs = self.make_layer(), values.cast(self.make_inputs(3), "float64")
             layer(*inputs)
-            values.randomise(layer)
+            values.randomize(layer)
             here = tf.zeros([], tf.float64)
             for name, function in values.along_directions(layer, inputs):
                 analytic, numeric = tf.test.compute_gradient(function, [here], delta=1e-7)
