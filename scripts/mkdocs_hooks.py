@@ -15,6 +15,8 @@ from mkdocs.structure.files import File
 ROOT = pathlib.Path(__file__).parents[1]
 # Files of the repository with the same path in the site.
 ALSO = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "examples/*.*"]
+# An index.md or README.md would become the page of the whole section.
+RENAMED = {"benchmarks/README.md": "benchmarks/figures.md"}
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -24,6 +26,7 @@ def on_files(files, config):
     for pattern in ALSO:
         for path in sorted(ROOT.glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
+            name = RENAMED.get(name, name)
             files.append(File.generated(config, name, abs_src_path=str(path)))
     for path in sorted((ROOT / "docs").rglob("*.ipynb")):
         name = path.relative_to(ROOT / "docs").with_suffix("").as_posix()
@@ -46,14 +49,14 @@ def on_page_markdown(markdown, page, config, files):
 
 def _with_links(text, page, files):
     here = page.file.src_uri
-    in_repository = here if (ROOT / here).is_file() else f"docs/{here}"
+    in_repository = here if (ROOT / here).is_file() or here in RENAMED.values() else f"docs/{here}"
 
     def replaced(match):
         label, target, anchor = match.groups()
         if "://" in target or target.startswith("mailto:"):
             return match.group()
         path = posixpath.normpath(posixpath.join(posixpath.dirname(in_repository), target))
-        site = path.removeprefix("docs/")
+        site = RENAMED.get(path, path.removeprefix("docs/"))
         if site.endswith(".ipynb"):
             site = f"{site.removesuffix('.ipynb')}.md"
         if files.get_file_from_path(site) is None:

@@ -27,7 +27,7 @@ class LayerContract:
 
     A promise your layer does not make is left out by setting its test to None.
 
-    Class attributes to override:
+    Attributes:
         has_weights: bool, whether the layer has weights.
         is_deterministic_in_training: bool, False where `training=True` draws random numbers.
         half_output_dtype: str, the dtype of the outputs under half precision; None for the
