@@ -11,6 +11,7 @@ import shlex
 
 import pytest
 
+from tfrec_models import xla_disabled
 from tfrec_models.datasets import __main__ as datasets_command
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -50,9 +51,11 @@ def session(tmp_path_factory):
         else:
             names, folder = {"__name__": "__main__"}, tmp_path_factory.mktemp("page")
         os.chdir(folder)
-        for language, code in blocks_of(page):
-            if language == "python":
-                exec(compile(code, name_of(page), "exec"), names)
+        # XLA has tests of its own; compiling would take most of the time of this one.
+        with xla_disabled():
+            for language, code in blocks_of(page):
+                if language == "python":
+                    exec(compile(code, name_of(page), "exec"), names)
         return names, folder
 
     here, log = os.getcwd(), logging.getLogger("tfrec_models")
