@@ -4,7 +4,7 @@ import keras
 
 
 class DeserializesChildren:
-    """Mixin of layers and models whose constructor takes objects that Keras serialises.
+    """Mixin of layers and models whose constructor takes objects that Keras serializes.
 
     `get_config` holds what `keras.saving.serialize_keras_object` gives for each, by itself or in a
     list; `from_config` makes them again.

@@ -75,7 +75,7 @@ class Batches:
         return whole + bool(rest and not self.drop_remainder)
 
     def of_epoch(self, epoch):
-        """Yields the batches of an epoch, told apart by any number, as `Packed`."""
+        """Yields the batches of an epoch, distinguished by any number, as `Packed`."""
         rng = None if self.order.seed is None else np.random.default_rng([self.order.seed, epoch])
         units = self.source.units()
         if rng is not None:

@@ -82,7 +82,7 @@ class PartConverter:
 
     Args:
         job: `Job`.
-        on_rows: function that is told how many rows were read, now and then; what it raises
+        on_rows: function of the number of rows that were read, now and then; what it raises
             ends the conversion.
     """
 

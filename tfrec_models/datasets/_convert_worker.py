@@ -25,7 +25,7 @@ class Worker:
 
     Args:
         job: `Job`.
-        on_rows: function that is told how many rows were read.
+        on_rows: function of the number of rows that were read.
     """
 
     def __init__(self, job, on_rows):

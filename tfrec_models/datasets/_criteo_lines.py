@@ -6,11 +6,17 @@ import tensorflow as tf
 from tfrec_models.datasets._files import blocks_of_lines, is_compressed
 
 INT_FEATURE_COUNT = 13
+"""The number of dense features of Criteo's logs."""
 CAT_FEATURE_COUNT = 26
+"""The number of sparse features of Criteo's logs."""
 DEFAULT_LABEL_NAME = "label"
+"""The name of the label's column."""
 DEFAULT_INT_NAMES = [f"int_{i}" for i in range(INT_FEATURE_COUNT)]
+"""The names of the dense features, "int_0" to "int_12"."""
 DEFAULT_CAT_NAMES = [f"cat_{i}" for i in range(CAT_FEATURE_COUNT)]
+"""The names of the sparse features, "cat_0" to "cat_25"."""
 DEFAULT_COLUMN_NAMES = [DEFAULT_LABEL_NAME, *DEFAULT_INT_NAMES, *DEFAULT_CAT_NAMES]
+"""The names of all columns, in the order of the files."""
 
 _HEX_DIGITS = 8
 _NOT_A_DIGIT = 16

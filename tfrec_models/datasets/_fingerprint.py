@@ -45,7 +45,7 @@ def hex_of_strings(array):
         good = (characters - _ZERO < 10) | ((characters | _LOWER) - _A < 6)
         is_hex[chunk] = (good.view(np.uint64) == _each(0x01)) & (lengths >= 1) & (lengths <= 8)
         digits = (letters & _each(0x0F)) + np.uint64(9) * ((letters >> np.uint64(6)) & _each(0x01))
-        # Neighbours are joined to bytes, these to half words, these to words; the first is highest.
+        # Neighbors are joined to bytes, these to half words, these to words; the first is highest.
         for bits, mask in ((4, 0x000F000F000F000F), (8, 0x000000FF000000FF), (16, 0xFFFF)):
             mask = np.uint64(mask)
             digits = ((digits & mask) << np.uint64(bits)) | ((digits >> np.uint64(2 * bits)) & mask)

@@ -13,7 +13,7 @@ class Progress:
 
     Args:
         what: str, what is done.
-        total: int or None, all work: rows, or what `add` is told, such as bytes.
+        total: int or None, all work: rows, or what `add` counts, such as bytes.
         shown: bool.
         done: int, work that was done before.
     """

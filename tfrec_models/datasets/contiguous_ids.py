@@ -19,7 +19,7 @@ def sparse_to_contiguous(
     frequency_threshold: int = 3,
     columns: int = 26,
 ) -> list[int]:
-    """Renumbers the ids of each column over all files, and writes the files anew.
+    """Renumbers the ids of each column over all files, and writes new files.
 
     For columns of 32-bit hashes whose tables should have as many rows as there are ids worth one.
     In each column by itself, over all files in order: ids seen fewer than `frequency_threshold`

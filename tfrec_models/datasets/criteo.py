@@ -19,6 +19,7 @@ from tfrec_models.datasets._criteo_lines import (
 # Taken as the minimum of the Kaggle display advertising data. A file that goes lower is refused,
 # never clipped, so a wrong guess cannot pass unnoticed.
 DEFAULT_DENSE_MIN = -3
+"""The smallest number that is expected in a dense column."""
 
 # The formula of facebookresearch/dlrm, which takes what is below 0 for 0.
 _LOG1P_DENSE_MIN = 1
@@ -52,7 +53,7 @@ def criteo_tsv(
     with.
 
     Parsing runs in TensorFlow ops on whole batches of lines. Files compressed with gzip or bzip2
-    are recognised by their content; one that is cut off or damaged is an error.
+    are recognized by their content; one that is cut off or damaged is an error.
 
     Args:
         filenames: str, path or list of them: the files, read in this order.

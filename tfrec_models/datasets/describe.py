@@ -31,7 +31,7 @@ def describe(
 
     One pass in the memory of the distinct values (16 bytes each). The schema need not be fitted;
     what it declares for missing values, longest bags and the like cuts nothing out, so that what
-    is there is seen. Values are told apart by their 64-bit fingerprints.
+    is there is seen. Values are distinguished by their 64-bit fingerprints.
 
     Args:
         source: files or a table, as for `read`.

@@ -59,7 +59,7 @@ def movielens_log(folder: str | os.PathLike, liked_from: float = 4.0) -> pa.Tabl
     Raises:
         FileNotFoundError: if a file is not there.
         ValueError: on a file that is not as these are, or a rating of a film that
-            `movies.csv` has not; names it.
+            `movies.csv` does not have; names it.
 
     Example:
 

@@ -49,7 +49,7 @@ def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it 
         manual_seed: int, makes the batches reproducible. Defaults to None, other batches each
             time.
         num_batches: int, length of the dataset. Defaults to None, endless.
-        num_generated_batches: int, different batches to make; negative to make every batch anew.
+        num_generated_batches: int, different batches; negative to draw each when it is read.
             Defaults to 10.
         min_ids_per_feature: int, shortest bag of every feature. Defaults to `ids_per_feature`
             where that is given, so that all bags are equally long, and to 0 otherwise.
@@ -61,7 +61,7 @@ def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it 
         KeyedJaggedTensor}, labels)`, ids int64, lengths int32, labels `(B,)` float32.
 
     Raises:
-        ValueError: if a list has not one number for each key, a number is out of range, or both
+        ValueError: if a list is not one number for each key, a number is out of range, or both
             forms of one argument are given.
 
     Example:
@@ -88,7 +88,7 @@ def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it 
     if num_generated_batches == 0:
         raise ValueError(
             "`num_generated_batches` must not be 0. Give the number of different batches to make, "
-            "or a negative number to make every batch anew."
+            "or a negative number to draw every batch when it is read."
         )
     if min_ids_per_feature is None and min_ids_per_features is None:
         min_ids_per_feature = ids_per_feature or 0

@@ -63,7 +63,7 @@ def read(
         "dense_features" (B, num_dense) float32, and where there are any "sparse_features": int64
         (B, F) where every bag has one id, else a `tf.RaggedTensor` (B, F, None), with weights a
         pair of them (ids, weights). Labels are (B,) float32. The dataset's attribute `schema`,
-        which those made from it by `map` and the like have not, is the schema: `fit`, `evaluate`
+        which a dataset made of it by `map` does not have, is the schema: `fit`, `evaluate`
         and `predict` of a ranking model refuse one that is not the model's.
 
     Raises:

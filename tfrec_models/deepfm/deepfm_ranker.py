@@ -1,4 +1,4 @@
-"""DeepFM as its paper has it."""
+"""DeepFM as published."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Training across devices and machines, and surviving a kill."""
+"""Training across devices and machines, with exact resume after a kill."""
 
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import multi_worker_strategy

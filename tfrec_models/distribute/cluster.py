@@ -20,7 +20,7 @@ _EXAMPLE = (
 def multi_worker_strategy(timeout_seconds: float = 300, **keywords: Any) -> tf.distribute.Strategy:
     """Returns a `MultiWorkerMirroredStrategy`, once all workers of TF_CONFIG are there.
 
-    TensorFlow's own constructor waits for its peers for an hour or for ever, not to be interrupted.
+    TensorFlow's own constructor waits for its peers for an hour or without end, uninterruptibly.
     Here each worker first listens at its own address and calls the others until they answer.
 
     Once training runs, TensorFlow itself notices a worker that died: its connections are reset at

@@ -13,7 +13,7 @@ from tfrec_models.embeddings.pooling_type import PoolingType
 class EmbeddingBagConfig(BaseEmbeddingConfig):
     """One embedding table of an `EmbeddingBagCollection`.
 
-    Rows start uniform in ±sqrt(1 / num_embeddings), as TorchRec's do, unless told otherwise.
+    Rows start uniform in ±sqrt(1 / num_embeddings), as TorchRec's do, unless set otherwise.
 
     Args:
         num_embeddings: int, the number of rows.
@@ -34,7 +34,7 @@ class EmbeddingBagConfig(BaseEmbeddingConfig):
             graph and in an export.
 
     Raises:
-        ValueError: if an argument is not as said above.
+        ValueError: if an argument is not as described above.
 
     Example:
 

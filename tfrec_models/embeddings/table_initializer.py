@@ -146,7 +146,7 @@ def _scaled_by_fans(init_fn, fan_in, fan_out):
 
 
 def _own_seed(table):
-    """The seed of an initializer that was given one, told apart by the table's name."""
+    """The seed of an initializer that was given one, distinguished by the table's name."""
     seed = table.init_fn and table.init_fn.get_config().get("seed")
     return None if not isinstance(seed, int) else seed ^ zlib.crc32(table.name.encode())
 

@@ -15,7 +15,7 @@ EPSILON = 1e-5
 
 @keras.saving.register_keras_serializable("tfrec_models")
 class TransformerEncoderLayer(keras.layers.Layer):
-    """Self-attention and a feed-forward net, each with a residual and a normalisation after it.
+    """Self-attention and a feed-forward net, each with a residual and a normalization after it.
 
         x = LayerNorm(x + Dropout(MultiHeadAttention(x, x, x)))
         y = LayerNorm(x + Dropout(W_2 Dropout(ReLU(W_1 x))))

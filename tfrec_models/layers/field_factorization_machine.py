@@ -11,7 +11,7 @@ from tfrec_models.layers.embedding_lists import half_square_difference
 
 @keras.saving.register_keras_serializable("tfrec_models")
 class FieldFactorizationMachine(keras.layers.Layer):
-    """The second-order term of a factorization machine over embeddings, as the paper has it.
+    """The second-order term of a factorization machine over embeddings, as published.
 
     With v_f the embedding of field f, of F:
 

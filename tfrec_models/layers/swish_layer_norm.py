@@ -1,4 +1,4 @@
-"""Swish gated by a layer normalisation."""
+"""Swish gated by a layer normalization."""
 
 import numbers
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from tfrec_models._checks.arguments import check_sizes
 
 @keras.saving.register_keras_serializable("tfrec_models")
 class SwishLayerNorm(keras.layers.Layer):
-    """Swish with a layer normalisation inside the gate.
+    """Swish with a layer normalization inside the gate.
 
         y = x * sigmoid(LayerNorm(x))
 
     Args:
-        input_dims: int or list of int, the trailing dimensions to normalise over.
+        input_dims: int or list of int, the trailing dimensions to normalize over.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:

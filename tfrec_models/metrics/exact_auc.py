@@ -33,7 +33,7 @@ class ExactAUC(BinaryMetric):
 
     The state is under 1 MiB: the weights of both classes at up to 16,383 scores and in the gaps
     between them. Scores in one gap are taken for equal. When the pairs in gaps grow faster than
-    1e-4 of all pairs, the scores are divided anew, by what is held and by the batch, into gaps of
+    1e-4 of all pairs, the scores are divided again, by what is held and by the batch, into gaps of
     at most 1 / 14,333 of the examples each; so they follow the scores wherever these move. The
     pairs that are then lost are at most 1e-4 + 1 / 14,333 of all, and count half: the error is
     below 0.9e-4, and mostly below 1e-5.
@@ -55,7 +55,7 @@ class ExactAUC(BinaryMetric):
             same, but probabilities are checked. Defaults to False.
         window: int, over how many of the latest examples, exactly, of all replicas; they are
             held, 20 bytes for each. None for all examples since the last reset; Keras resets at
-            the begin of an epoch.
+            the start of an epoch.
         name: str. Defaults to "exact_auc".
         dtype: dtype of the result. Defaults to `keras.config.floatx()`.
 

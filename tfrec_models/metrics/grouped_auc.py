@@ -26,7 +26,7 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
     Args:
         labels: array-like of n zeros and ones.
         scores: array-like of n numbers; only their order within a group matters.
-        groups: array-like of n ids, numbers or strings; rows of a group need not be neighbours.
+        groups: array-like of n ids, numbers or strings; rows of a group need not be neighbors.
         sample_weight: array-like of n weights of at least 0; 1 each if None.
 
     Returns:

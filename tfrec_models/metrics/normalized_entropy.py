@@ -35,7 +35,7 @@ class NormalizedEntropy(SumsMetric):
         window: int, over how many of the latest examples: whole updates, the oldest of which
             leave until the rest fit, and at most 1,000 updates. Under a strategy each replica has
             an equal part of the window, rounded up, as in TorchRec. None for all examples since
-            the last reset; Keras resets at the begin of an epoch.
+            the last reset; Keras resets at the start of an epoch.
         name: str. Defaults to "normalized_entropy".
         dtype: dtype of the result. Defaults to `keras.config.floatx()`.
 

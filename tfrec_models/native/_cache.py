@@ -125,7 +125,7 @@ def _digest(path):
 
 
 def _check_private(path):
-    """What lies in the cache is executed, so nobody else may write there."""
+    """What lies in the cache is executed, so no other user may write there."""
     if not hasattr(os, "geteuid"):
         # Windows: a profile's directories are its user's own.
         return

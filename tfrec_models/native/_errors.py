@@ -10,4 +10,4 @@ class UnloadableError(BuildError):
 
 
 class CacheError(Exception):
-    """The cache cannot be used; the message says why in one line, and how to mend it."""
+    """The cache cannot be used; the message says why in one line, and how to fix it."""

@@ -50,7 +50,7 @@ class Loader:
 
         No exception leaves it. The outermost boundary is as wide as can be (all of `Exception`) on
         purpose: what fails below is compilers, files, other processes and the loader of the
-        operating system, in ways that nobody can list (BuildError, CacheError, OSError and
+        operating system, in ways that cannot be listed (BuildError, CacheError, OSError and
         `tf.errors.OpError` are those expected), and none of them is worth a training run. The
         exception's text is in the warning, its traceback in the log at DEBUG.
         """

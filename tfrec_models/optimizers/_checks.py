@@ -15,7 +15,7 @@ _TORCH_NAMES = {"lr": "learning_rate", "eps": "epsilon", "betas": "beta_1 and be
 
 
 def check_keywords(cls, keywords):
-    """Refuses unknown hyper-parameters, and the two that would walk whole tables."""
+    """Refuses unknown hyperparameters, and the two that would walk whole tables."""
     known = dict.fromkeys(
         name
         for base in cls.__mro__

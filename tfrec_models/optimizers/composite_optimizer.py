@@ -204,7 +204,7 @@ class CompositeOptimizer(keras.optimizers.Optimizer):
             count_step(self)
 
     def _check_names(self, grads, variables):
-        """Refuses tables that no name in `embedding_names` fits, told by their sparse gradients."""
+        """Refuses tables, found by their sparse gradients, that none of `embedding_names` fits."""
         if any(self.is_embedding(variable) for variable in variables):
             return
         sparse = [

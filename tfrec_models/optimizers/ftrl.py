@@ -12,7 +12,7 @@ from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 class Ftrl(RowOptimizer, keras.optimizers.Ftrl):
     """FTRL-proximal that recomputes only the rows of a table that the batch touches.
 
-    With L1 regularisation it makes weights exactly zero, which suits wide linear parts on hashed
+    With L1 regularization it makes weights exactly zero, which suits wide linear parts on hashed
     ids. Repeated ids are summed before the update, and a step costs the same however many rows the
     table has. Rows without a gradient keep their weights; dense FTRL rewrites them from its
     accumulators at every step, which wipes an initial value that is not zero.

@@ -85,7 +85,7 @@ def export(
         TypeError: if `model` is no `RankingModel`, `directory` no path or `schema` no `Schema`.
         ValueError: if the directory is not local or is a file, if the export refuses `sample`, if
             the schema is of another model or not fitted, if the model reads ids otherwise than by
-            its collections where there are `request_features`, or an argument is not as said above.
+            its collections where there are `request_features`, or an argument is out of range.
         FileExistsError: if the version is there already.
 
     Example:

@@ -71,7 +71,7 @@ class HalfRows(DecodedRows):
 
 
 def compact_rows(model, table_dtype):
-    """Makes room for the tables of a model in fewer bytes; `fill_rows` copies them.
+    """Replaces the tables of a model by copies in fewer bytes; `fill_rows` copies them.
 
     Tables that would not shrink, such as those of one column as int8, are left as they are.
 

@@ -73,7 +73,7 @@ class RawEncoder:
         return ids, lengths, of_ids if self._schema.is_weighted else None
 
     def _checked(self, column, values):
-        """The values of a column, refused where a row has not the number declared."""
+        """The values of a column, refused where a row does not have the number declared."""
         if column.is_list and column.separator is None:
             return values
         lengths = values.row_lengths()

@@ -181,7 +181,7 @@ def check_presence(examples, features, names, lengths):
     """Refuses serialized `tf.Example`s that lack a feature.
 
     The parser takes a missing feature for an empty bag, so that a misspelt name would give wrong
-    answers for ever. An empty bag is a feature that is there, without ids. Only examples with an
+    answers in silence. An empty bag is a feature that is there, without ids. Only examples with an
     empty bag are looked into.
 
     Args:

@@ -105,7 +105,7 @@ class RequestWriter:
             batch, signature: as in `inputs`.
 
         Raises:
-            ValueError: as `inputs`; and on NaN or infinity, which JSON has not.
+            ValueError: as `inputs`; and on NaN or infinity, which JSON cannot represent.
         """
         inputs = self.inputs(batch, signature)
         if signature in ("serving_default", "serving_packed", "serving_candidates", "serving_raw"):

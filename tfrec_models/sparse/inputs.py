@@ -1,4 +1,4 @@
-"""Normalises every form of sparse input: a dict, a packed tensor or a KeyedJaggedTensor."""
+"""Normalizes every form of sparse input: a dict, a packed tensor or a KeyedJaggedTensor."""
 
 from collections.abc import Mapping
 

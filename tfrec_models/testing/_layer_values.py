@@ -84,7 +84,7 @@ def loss_and_gradients(layer, inputs):
     return loss, tape.gradient(loss, [variable.value for variable in layer.trainable_variables])
 
 
-def randomise(layer):
+def randomize(layer):
     """Gives every weight random values: zeros of a bias would hide what depends on them."""
     for number, variable in enumerate(layer.trainable_variables):
         noise = tf.random.stateless_normal(variable.shape, [number, 9], dtype=tf.float64)

@@ -27,7 +27,7 @@ class LayerContract:
 
     A promise your layer does not make is left out by setting its test to None.
 
-    Class attributes to override:
+    Attributes:
         has_weights: bool, whether the layer has weights.
         is_deterministic_in_training: bool, False where `training=True` draws random numbers.
         half_output_dtype: str, the dtype of the outputs under half precision; None for the
@@ -160,7 +160,7 @@ class LayerContract:
         with values.dtype_policy("float64"):
             layer, inputs = self.make_layer(), values.cast(self.make_inputs(3), "float64")
             layer(*inputs)
-            values.randomise(layer)
+            values.randomize(layer)
             here = tf.zeros([], tf.float64)
             for name, function in values.along_directions(layer, inputs):
                 analytic, numeric = tf.test.compute_gradient(function, [here], delta=1e-7)

@@ -76,14 +76,14 @@ def fit_on_servers(
         model: `keras.Model`, made and compiled in the scope of a `ParameterServerStrategy`.
         dataset_fn: function without arguments that returns a `tf.data.Dataset` of
             `(inputs, labels)`, made of files and TensorFlow operations inside the function. Each
-            worker runs it by itself and repeats its batches for ever, so tensors of this process,
-            `from_generator` and `py_function` are out of its reach.
+            worker runs it by itself and repeats its batches, so tensors of this process,
+            `from_generator` and `py_function` cannot be used.
         epochs: int, in all.
         steps_per_epoch: int, steps of all workers together.
         validation_dataset_fn: function as `dataset_fn`; read once after each epoch on the
             coordinator, which hands its batches to the workers.
         validation_steps: int, the batches to read; needed if that dataset does not end.
-        callbacks: list of `keras.callbacks.Callback`. At the begin and end of an epoch all steps
+        callbacks: list of `keras.callbacks.Callback`. At the start and end of an epoch all steps
             are done and the weights stand still. `on_train_batch_end` comes once for each step in
             the order they were given out, while others run on; its logs are the metrics so far as
             that step's worker saw them; those of the epoch are exact, for metrics that

@@ -52,8 +52,8 @@ def _count(model, x, y, y_pred, sample_weight, loss):
     """Adds one batch to the metrics, and returns them.
 
     Keras's metrics read, add and write, so that two workers at once would lose counts. Here they
-    count the batch from zero, and the sums are added to those on the servers by operations that
-    nobody comes between.
+    count the batch from zero, and the sums are added to those on the servers by atomic
+    operations.
     """
     variables = model.metrics_variables
     zeros = [(v, tf.zeros(v.shape, v.dtype)) for v in variables]

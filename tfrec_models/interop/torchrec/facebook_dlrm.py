@@ -36,7 +36,7 @@ def from_facebook_dlrm(state, layer):
         layer: `DLRM` or `DLRMTrain`, with one feature a table.
 
     Raises:
-        ValueError: if the model has parts that DLRM has not, or another number of tables.
+        ValueError: if the model has parts that DLRM does not have, or another number of tables.
     """
     prefix = "model." if isinstance(layer, DLRMTrain) else ""
     model = layer.model if isinstance(layer, DLRMTrain) else layer

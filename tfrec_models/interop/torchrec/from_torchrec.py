@@ -14,7 +14,7 @@ from tfrec_models.interop.torchrec.state_dict import load_torchrec_state_dict
 def from_torchrec(module: Any) -> keras.layers.Layer:
     """Returns a layer or model of this package like a live TorchRec module, weights included.
 
-    For a module that is at hand; state dicts in files are `load_torchrec_state_dict`'s and the
+    For a module in memory; state dicts in files are `load_torchrec_state_dict`'s and the
     command's. Everything the module computes, the result does; a DLRM_Transformer therefore
     attends over the batch (see `InteractionTransformerArch`).
 
@@ -29,7 +29,7 @@ def from_torchrec(module: Any) -> keras.layers.Layer:
 
     Raises:
         TypeError: on another module.
-        ValueError: if the module has something this package has not, such as an activation that
+        ValueError: if the module has what this package does not have, such as an activation that
             is no Keras activation.
 
     Example:

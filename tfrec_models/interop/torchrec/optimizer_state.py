@@ -90,7 +90,7 @@ def load_torchrec_optimizer_state(
             `state_dict()` of a `FusedEmbeddingBagCollection`'s `fused_optimizer()`, of a
             `DistributedModelParallel`'s `fused_optimizer` or of a `CombinedOptimizer` with one in
             it, or their "state". State of dense weights in it is left out.
-        strict: bool, whether keys that are missing or of no use are errors.
+        strict: bool, whether keys that are missing or unknown are errors.
 
     Raises:
         ValueError: on missing, unexpected, misshapen and unreadable values.

@@ -28,7 +28,7 @@ _OTHERS = {
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns the state dict in a file.
 
-    The kind of file is told by its contents. Weights alone are read: neither a torch file's
+    The kind of file is found by its contents. Weights alone are read: neither a torch file's
     pickled code nor a `.npz` file's objects are run. Where the weights lie in a dict with other
     things, under "state_dict", "model_state_dict", "model_state", "model", "module" or "net", they
     are taken from there.
@@ -97,7 +97,7 @@ def _errors_named(path):
 
 
 def _reader_of(path):
-    """The function that reads a file, told by its first bytes."""
+    """The function that reads a file, found by its first bytes."""
     with path.open("rb") as file:
         start = file.read(64)
     if not start:

@@ -71,7 +71,7 @@ def load_torchrec_state_dict(
         layer: a layer or model of this package; it is built if it is not yet.
         state_dict: dict from TorchRec's key to NumPy array or torch tensor; a sharded one if all
             of it lies on this process.
-        strict: bool, whether keys that are missing or of no use are errors. Shapes that differ
+        strict: bool, whether keys that are missing or unknown are errors. Shapes that differ
             and values that cannot be read always are.
 
     Raises:
@@ -110,7 +110,7 @@ def write_entries(entries, state, strict, owner, hint_of=hint):
     Args:
         entries: dict from key to `Entry`.
         state: dict from key to NumPy array or torch tensor.
-        strict: bool, whether keys that are missing or of no use are errors.
+        strict: bool, whether keys that are missing or unknown are errors.
         owner: str, whose state it is to be.
         hint_of: function of `state` and `entries` that says what a dict that does not fit may be,
             or None.
