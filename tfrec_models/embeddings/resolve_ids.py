@@ -33,7 +33,7 @@ def resolve_in_tables(stack, bags, spread):
         ids = tf.cast(ids, tf.int64)
     limits = spread([table.num_embeddings for table in tables], ids.dtype)
     inside = (ids >= 0) & (ids < limits)
-    policies = [table.id_policy for table in tables]
+    policies = [table.row_policy for table in tables]
     rows = ids
     for name in sorted(set(policies)):
         resolved = POLICIES[name].resolve(ids, limits, inside)

@@ -14,6 +14,9 @@ class VariableRows:
         variable: `tf.Variable` of shape `(rows, embedding_dim)`.
     """
 
+    # Whether what is read depends on the ids.
+    reads_by_id = True
+
     def __init__(self, variable):
         self.variable = variable
 
@@ -28,6 +31,8 @@ class DecodedRows(abc.ABC):
     Args:
         dtype: the dtype of the rows when read.
     """
+
+    reads_by_id = True
 
     def __init__(self, dtype):
         self.dtype = tf.as_dtype(dtype)

@@ -4,6 +4,7 @@ from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollect
 from tfrec_models.embeddings.embedding_bag_config import EmbeddingBagConfig
 from tfrec_models.embeddings.embedding_collection import EmbeddingCollection
 from tfrec_models.embeddings.embedding_config import EmbeddingConfig
+from tfrec_models.embeddings.managed_ids import ManagedIds
 from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.execution import is_xla_enabled, set_xla_enabled, xla_disabled
 from tfrec_models.layers.crossnet import CrossNet
@@ -29,6 +30,7 @@ __all__ = [
     "FieldFactorizationMachine",
     "LowRankCrossNet",
     "LowRankMixtureCrossNet",
+    "ManagedIds",
     "Perceptron",
     "PoolingType",
     "SwishLayerNorm",
