@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_models._rows.sharding import on_servers
 from tfrec_models._rows.variables import made_once
 from tfrec_models.embeddings import id_map_stock
 from tfrec_models.embeddings.id_map_layout import BUCKET_ROWS, IdMapLayout
@@ -13,6 +14,13 @@ from tfrec_models.embeddings.id_map_state import Elements, IdMapState
 from tfrec_models.embeddings.managed_ids import ManagedIds
 from tfrec_models.native.id_map import admit as native_admit
 from tfrec_models.native.lookup import reaches
+
+
+_NO_COPIES = (
+    "Managed ids need a copy of the map from ids to rows on each replica, received {} with several "
+    "replicas, which share one. Train on one device, or under MirroredStrategy or "
+    "MultiWorkerMirroredStrategy; or give the tables id_policy='hash'."
+)
 
 
 class IdMap(keras.layers.Layer):
@@ -38,6 +46,7 @@ class IdMap(keras.layers.Layer):
         """Makes the variables; no id has a row then."""
         if self.built:
             return
+        check_strategy()
         layout = self.layout
         slots = (layout.total_buckets, BUCKET_ROWS)
         sizes = {
@@ -90,13 +99,14 @@ class IdMap(keras.layers.Layer):
             The rows, and the rows of the stack that were another id's, each once.
         """
         replica = tf.distribute.get_replica_context()
-        local = None
+        local, state = None, self.state
         if replica.num_replicas_in_sync > 1:
+            if not isinstance(state.ids.variable, tf.distribute.DistributedValues):
+                raise ValueError(_NO_COPIES.format(type(replica.strategy).__name__))
             sizes = replica.all_gather(tf.shape(ids), 0)
             begin = tf.reduce_sum(sizes[: replica.replica_id_in_sync_group])
             local = begin, tf.size(ids)
             ids, tables = replica.all_gather(ids, 0), replica.all_gather(tables, 0)
-        state = self.state
         admit = native_admit if reaches(state.ids.variable) else id_map_stock.admit
         slots, evicted = admit(state, self.layout, ids, tables)
         rows = self._rows_of_slots(slots, tables)
@@ -139,6 +149,23 @@ class IdMap(keras.layers.Layer):
         is_filled = np.arange(BUCKET_ROWS) < filled[:, np.newaxis]
         ids = state.ids.of_buckets(buckets).numpy()
         return ids[is_filled], np.flatnonzero(is_filled)
+
+
+def check_strategy(strategy=None):
+    """Refuses a strategy under which several workers would admit ids, each others.
+
+    Args:
+        strategy: `tf.distribute.Strategy`, that in scope if it is not given.
+
+    Raises:
+        ValueError: on a ParameterServerStrategy.
+    """
+    if on_servers(strategy):
+        raise ValueError(
+            "Tables with managed ids cannot be trained on parameter servers, whose workers see "
+            "different ids, received ParameterServerStrategy. Train under MirroredStrategy or "
+            "MultiWorkerMirroredStrategy, or give the tables id_policy='hash'."
+        )
 
 
 def managed_tables(stack):
