@@ -12,15 +12,6 @@ from tfrec_models.embeddings import id_map_stock
 from tfrec_models.embeddings.id_map_layout import BUCKET_ROWS, IdMapLayout
 from tfrec_models.embeddings.id_map_state import Elements, IdMapState
 from tfrec_models.embeddings.managed_ids import ManagedIds
-from tfrec_models.native.id_map import admit as native_admit
-from tfrec_models.native.lookup import reaches
-
-
-_NO_COPIES = (
-    "Managed ids need a copy of the map from ids to rows on each replica, received {} with several "
-    "replicas, which share one. Train on one device, or under MirroredStrategy or "
-    "MultiWorkerMirroredStrategy; or give the tables id_policy='hash'."
-)
 
 
 class IdMap(keras.layers.Layer):
@@ -40,7 +31,7 @@ class IdMap(keras.layers.Layer):
         self._num_rows = stack.num_rows
         self._initializer = initializer
         self.layout = IdMapLayout(managed_tables(stack))
-        self._first_rows = [stack.first_rows[name] for name in self.layout.names]
+        self._first_rows = np.array([stack.first_rows[name] for name in self.layout.names])
 
     def build(self):
         """Makes the variables; no id has a row then."""
@@ -79,66 +70,29 @@ class IdMap(keras.layers.Layer):
         parts = self._parts.items()
         return IdMapState(**{name: part if part is None else part.value for name, part in parts})
 
-    def rows_of(self, ids, tables):
+    def find_rows(self, ids, tables):
         """Returns the row of each id within its table, -1 where it has none; changes nothing.
 
         Args:
             ids: int64 tensor (n,).
             tables: int32 tensor (n,), numbers of managed tables.
         """
-        slots = id_map_stock.find_slots(self.state, self.layout, ids, tables)
-        return self._rows_of_slots(slots, tables)
+        return id_map_stock.find(self.state, self.layout, ids, tables)
 
-    def admit(self, ids, tables):
-        """As `rows_of`, in training: ids are counted and given rows.
-
-        Args:
-            ids, tables: those of this replica. All replicas admit the ids of all.
-
-        Returns:
-            The rows, and the rows of the stack that were another id's, each once.
-        """
-        replica = tf.distribute.get_replica_context()
-        local, state = None, self.state
-        if replica.num_replicas_in_sync > 1:
-            if not isinstance(state.ids.variable, tf.distribute.DistributedValues):
-                raise ValueError(_NO_COPIES.format(type(replica.strategy).__name__))
-            sizes = replica.all_gather(tf.shape(ids), 0)
-            begin = tf.reduce_sum(sizes[: replica.replica_id_in_sync_group])
-            local = begin, tf.size(ids)
-            ids, tables = replica.all_gather(ids, 0), replica.all_gather(tables, 0)
-        admit = native_admit if reaches(state.ids.variable) else id_map_stock.admit
-        slots, evicted = admit(state, self.layout, ids, tables)
-        rows = self._rows_of_slots(slots, tables)
-        if local is not None:
-            begin, size = local
-            rows = rows[begin : begin + size]
-        table = tf.searchsorted(self._ends(), evicted, side="right")
-        shift = tf.constant(self._first_rows, tf.int64) - self._starts()
-        return rows, evicted + tf.gather(shift, table)
-
-    def restart_rows(self, variable, rows):
+    def restart_rows(self, variable, slots):
         """Gives rows that change their id new initial values, and marks them for optimizers.
 
         Args:
             variable: `tf.Variable` of the stack.
-            rows: int64 tensor (n,), of what `admit` returned.
+            slots: int64 tensor (n,), those of the rows.
         """
+        starts = self.layout.first_bucket * BUCKET_ROWS
+        table = tf.searchsorted(tf.constant(starts[1:], tf.int64), slots, side="right")
+        rows = slots + tf.gather(tf.constant(self._first_rows - starts, tf.int64), table)
         seed = tf.concat([self.seed.value[:1], self.state.step.get([0])], axis=0)
         values = self._initializer.draw_rows(rows, variable.dtype, seed)
         Elements(variable).put(rows, values)
         Elements(self.reused.value).put(rows, tf.ones_like(rows, tf.bool))
-
-    def _rows_of_slots(self, slots, tables):
-        starts = self.layout.of(self.layout.first_bucket * BUCKET_ROWS, tables)
-        return tf.where(slots < 0, slots, slots - starts)
-
-    def _starts(self):
-        return tf.constant(self.layout.first_bucket * BUCKET_ROWS, tf.int64)
-
-    def _ends(self):
-        ends = (self.layout.first_bucket + self.layout.num_buckets) * BUCKET_ROWS
-        return tf.constant(ends[:-1], tf.int64)
 
     def ids_of(self, table):
         """Returns the ids of one table that have a row, and their rows: NumPy arrays."""

@@ -18,8 +18,8 @@ _LAST_USE = 2**30
 _MOST_USES = 2**27 - 1
 
 
-def find_slots(state, layout, ids, tables):
-    """Returns the slot of each id, or -1 where it has none.
+def find(state, layout, ids, tables):
+    """Returns the row of each id within its table, or -1 where it has none.
 
     Args:
         state: `IdMapState`.
@@ -27,22 +27,23 @@ def find_slots(state, layout, ids, tables):
         ids: int64 tensor (n,).
         tables: int32 tensor (n,), the number of each one's table.
     """
-    return _find(state, layout, _Places(layout, ids, tables))
+    return _rows_of(layout, _find(state, _Places(layout, ids, tables)), tables)
 
 
 def admit(state, layout, ids, tables):
-    """Finds the slots of a batch in training: counts uses, admits ids, evicts others.
+    """Finds the rows of a batch in training: counts uses, admits ids, evicts others.
 
     Args:
-        state, layout, ids, tables: as for `find_slots`.
+        state, layout, ids, tables: as for `find`.
 
     Returns:
-        The slots (n,), and those of them that were another id's before this, each once.
+        The row of each id within its table, -1 where it has none, and the slots that were another
+        id's before this, each once.
     """
     state.step.add([0], tf.constant([1], tf.int64))
     stamp = tf.cast(state.step.get(0), tf.int32)
     places = _Places(layout, ids, tables)
-    slots = _find(state, layout, places)
+    slots = _find(state, places)
     is_known = slots >= 0
     known = tf.boolean_mask(slots, is_known)
     state.used.put(known, tf.fill(tf.shape(known), stamp))
@@ -71,7 +72,12 @@ def admit(state, layout, ids, tables):
     ):
         numbers = tf.math.bincount(of_tables, minlength=len(layout.names), dtype=tf.int64)
         state.tallies.add(tf.range(len(layout.names)) * 6 + tally, numbers)
-    return slots, evicted
+    return _rows_of(layout, slots, tables), evicted
+
+
+def _rows_of(layout, slots, tables):
+    starts = layout.of(layout.first_bucket * BUCKET_ROWS, tables)
+    return tf.where(slots < 0, slots, slots - starts)
 
 
 class _Places:
@@ -116,7 +122,7 @@ class _Places:
         return self.first_bucket + bucket % self.num_buckets
 
 
-def _find(state, layout, places):
+def _find(state, places):
     reach = tf.cast(state.reach.get(places.home), tf.int64)
     slots = _find_in(state, places.ids, places.home)
 

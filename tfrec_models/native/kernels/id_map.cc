@@ -1,6 +1,8 @@
 // Admission of managed ids, all tables of a stack at once.
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "id_map.h"
@@ -19,7 +21,6 @@ using tensorflow::shape_inference::InferenceContext;
 
 REGISTER_OP("TfrecAdmitIds")
     .Input("ids: int64")
-    .Input("tables: int32")
     .Input("owners: resource")
     .Input("used: resource")
     .Input("filled: resource")
@@ -28,10 +29,16 @@ REGISTER_OP("TfrecAdmitIds")
     .Input("step: resource")
     .Input("uses: num_uses * resource")
     .Input("cells: num_cells * resource")
-    .Output("slots: int64")
+    .Input("row_splits: num_splits * int64")
+    .Input("tables: num_tables * int32")
+    .Output("rows: int64")
     .Output("evicted: int64")
     .Attr("num_uses: int >= 0")
     .Attr("num_cells: int >= 0")
+    .Attr("num_splits: int >= 0")
+    .Attr("num_tables: int >= 0")
+    .Attr("by_example: bool")
+    .Attr("column_tables: list(int)")
     .Attr("num_rows: list(int)")
     .Attr("num_buckets: list(int)")
     .Attr("modulus: list(int)")
@@ -45,12 +52,15 @@ REGISTER_OP("TfrecAdmitIds")
       return absl::OkStatus();
     })
     .Doc(R"(
-The slots of managed ids, which are counted and given slots; see embeddings/id_map_stock.py.
+The rows of managed ids, which are counted and given rows; see embeddings/id_map_stock.py.
 
-tables: the table of each id.
+ids: of all columns, laid out as a `BagBatch`, or of any where `tables` are given.
+row_splits: where each bag ends, unless each is one id.
+tables: one tensor or none, the table of each id.
+column_tables: the table of each column; -1 where its ids are not managed.
 owners, used, filled, reach, tallies, step, uses, cells: the variables of `IdMapState`.
 num_rows, ...: one for each table, as in `IdMapLayout`.
-slots: one for each id; -1 where it has none.
+rows: one for each id, within its table; -1 where it has none, the id itself where it is not managed.
 evicted: the slots that were another id's before, each once.
 )");
 
@@ -66,6 +76,12 @@ class AdmitIdsOp : public OpKernel {
       OP_REQUIRES(ctx, columns.back().size() == columns[0].size(),
                   absl::InvalidArgumentError("There must be as many of each for every table."));
     }
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("by_example", &by_example_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("column_tables", &column_tables_));
+    for (const int64_t table : column_tables_) {
+      OP_REQUIRES(ctx, table >= -1 && table < static_cast<int64_t>(columns[0].size()),
+                  absl::InvalidArgumentError("A column has a table that is not there."));
+    }
     for (size_t t = 0; t < columns[0].size(); ++t) {
       IdMapTable table = {columns[0][t], columns[1][t], columns[2][t], num_buckets_, columns[3][t],
                           columns[4][t], columns[5][t], columns[6][t], num_cells_};
@@ -77,49 +93,52 @@ class AdmitIdsOp : public OpKernel {
 
   void Compute(OpKernelContext* ctx) override {
     const Tensor& ids = ctx->input(0);
-    const Tensor& tables = ctx->input(1);
-    OP_REQUIRES(ctx, ids.NumElements() == tables.NumElements(),
-                absl::InvalidArgumentError("There must be a table for each id."));
-    std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> variables(ctx->num_inputs() - 2);
+    OpInputList splits, tables, uses, cells;
+    OP_REQUIRES_OK(ctx, ctx->input_list("row_splits", &splits));
+    OP_REQUIRES_OK(ctx, ctx->input_list("tables", &tables));
+    OP_REQUIRES_OK(ctx, ctx->input_list("uses", &uses));
+    OP_REQUIRES_OK(ctx, ctx->input_list("cells", &cells));
+    std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> variables(6 + uses.size() +
+                                                                          cells.size());
     for (size_t i = 0; i < variables.size(); ++i) {
-      OP_REQUIRES_OK(ctx, LookupVariable(ctx, i + 2, &variables[i]));
+      OP_REQUIRES_OK(ctx, LookupVariable(ctx, i + 1, &variables[i]));
     }
     WriteLocks locks(variables);
     IdMapArrays arrays = {};
     int64_t* step = nullptr;
-    OP_REQUIRES_OK(ctx, Open(ctx, variables, &arrays, &step));
-    const int32_t* table_of = tables.flat<int32_t>().data();
-    const int64_t num_tables = tables_.size();
-    std::vector<int64_t> first(num_tables + 1, 0);
-    for (int64_t i = 0; i < ids.NumElements(); ++i) {
-      OP_REQUIRES(ctx, table_of[i] >= 0 && table_of[i] < num_tables,
-                  absl::InvalidArgumentError("An id has a table that is not there."));
-      ++first[table_of[i] + 1];
-    }
-    for (int64_t t = 0; t < num_tables; ++t) first[t + 1] += first[t];
-    std::vector<int64_t> position(ids.NumElements()), in_order(ids.NumElements());
-    std::vector<int64_t> next(first.begin(), first.end() - 1);
-    for (int64_t i = 0; i < ids.NumElements(); ++i) {
-      const int64_t place = next[table_of[i]]++;
-      position[place] = i;
-      in_order[place] = ids.flat<int64_t>()(i);
-    }
-    Tensor* slots;
-    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, ids.shape(), &slots));
-    int64_t* out = slots->flat<int64_t>().data();
+    OP_REQUIRES_OK(ctx, Open(ctx, variables, uses.size(), cells.size(), &arrays, &step));
+    Batch batch;
+    OP_REQUIRES_OK(ctx, Read(ids, splits, tables, &batch));
+    Tensor* rows;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, ids.shape(), &rows));
+    int64_t* out = rows->flat<int64_t>().data();
     const int32_t stamp = static_cast<int32_t>(++*step);
+    const int64_t num_tables = tables_.size();
     std::vector<std::vector<int64_t>> evicted(num_tables);
     const int64_t cost = 1 + 60 * ids.NumElements() / std::max<int64_t>(num_tables, 1);
-    ParallelForOf(ctx)(num_tables, cost, [&](int64_t from, int64_t to) {
-      std::vector<int64_t> found;
+    // One item more for the ids that are not managed.
+    ParallelForOf(ctx)(num_tables + 1, cost, [&](int64_t from, int64_t to) {
+      std::vector<int32_t> positions;
+      std::vector<int64_t> own_ids, slots;
       for (int64_t t = from; t < to; ++t) {
-        const int64_t count = first[t + 1] - first[t];
+        const int64_t table = t < num_tables ? t : -1;
+        positions.clear();
+        PositionsOf(batch, table, &positions);
+        if (table < 0) {
+          for (const int32_t at : positions) out[at] = batch.ids[at];
+          continue;
+        }
+        own_ids.resize(positions.size());
+        slots.resize(positions.size());
+        for (size_t i = 0; i < positions.size(); ++i) own_ids[i] = batch.ids[positions[i]];
         IdMapArrays own = arrays;
         own.tallies += t * kNumTallies;
         Admission admission(tables_[t], own, stamp);
-        found.resize(count);
-        admission.Run(in_order.data() + first[t], count, found.data());
-        for (int64_t i = 0; i < count; ++i) out[position[first[t] + i]] = found[i];
+        admission.Run(own_ids.data(), own_ids.size(), slots.data());
+        const int64_t first_slot = tables_[t].first_bucket * kBucketRows;
+        for (size_t i = 0; i < positions.size(); ++i) {
+          out[positions[i]] = slots[i] == kNoSlot ? -1 : slots[i] - first_slot;
+        }
         evicted[t] = admission.evicted();
       }
     });
@@ -132,13 +151,72 @@ class AdmitIdsOp : public OpKernel {
   }
 
  private:
+  // The ids of a batch, and what tells the table of each.
+  struct Batch {
+    const int64_t* ids;
+    int64_t num_ids;
+    const int32_t* tables = nullptr;  // Of each id, or null.
+    const int64_t* splits = nullptr;  // Of bags, or null where each is one id.
+    int64_t num_bags;
+  };
+
+  absl::Status Read(const Tensor& ids, const OpInputList& splits, const OpInputList& tables,
+                    Batch* batch) const {
+    batch->ids = ids.flat<int64_t>().data();
+    batch->num_ids = batch->num_bags = ids.NumElements();
+    if (batch->num_ids > std::numeric_limits<int32_t>::max()) {
+      return absl::InvalidArgumentError("A batch must have fewer than 2**31 ids.");
+    }
+    if (tables.size()) {
+      batch->tables = tables[0].flat<int32_t>().data();
+      if (tables[0].NumElements() != batch->num_ids) {
+        return absl::InvalidArgumentError("There must be a table for each id.");
+      }
+      return absl::OkStatus();
+    }
+    if (splits.size()) {
+      batch->splits = splits[0].flat<int64_t>().data();
+      batch->num_bags = splits[0].NumElements() - 1;
+      bool rises = batch->num_bags >= 0 && batch->splits[0] == 0 &&
+                   batch->splits[batch->num_bags] == batch->num_ids;
+      for (int64_t bag = 0; rises && bag < batch->num_bags; ++bag) {
+        rises = batch->splits[bag] <= batch->splits[bag + 1];
+      }
+      if (!rises) {
+        return absl::InvalidArgumentError("row_splits must rise from 0 to the number of ids.");
+      }
+    }
+    if (column_tables_.empty() || batch->num_bags % column_tables_.size()) {
+      return absl::InvalidArgumentError("There must be as many bags of each column.");
+    }
+    return absl::OkStatus();
+  }
+
+  // The positions of one table's ids, or of those not managed for -1.
+  void PositionsOf(const Batch& batch, int64_t table, std::vector<int32_t>* positions) const {
+    if (batch.tables) {
+      for (int64_t i = 0; i < batch.num_ids; ++i) {
+        if (batch.tables[i] == table) positions->push_back(i);
+      }
+      return;
+    }
+    const int64_t columns = column_tables_.size(), examples = batch.num_bags / columns;
+    for (int64_t column = 0; column < columns; ++column) {
+      if (column_tables_[column] != table) continue;
+      for (int64_t example = 0; example < examples; ++example) {
+        const int64_t bag = by_example_ ? example * columns + column : column * examples + example;
+        const int64_t end = batch.splits ? batch.splits[bag + 1] : bag + 1;
+        for (int64_t i = batch.splits ? batch.splits[bag] : bag; i < end; ++i) {
+          positions->push_back(i);
+        }
+      }
+    }
+  }
+
   // Reads the variables in the order of the inputs.
   absl::Status Open(OpKernelContext* ctx,
                     const std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>>& variables,
-                    IdMapArrays* arrays, int64_t** step) {
-    OpInputList uses, cells;
-    TF_RETURN_IF_ERROR(ctx->input_list("uses", &uses));
-    TF_RETURN_IF_ERROR(ctx->input_list("cells", &cells));
+                    bool has_uses, bool has_cells, IdMapArrays* arrays, int64_t** step) {
     size_t next = 0;
     const int64_t slots = num_buckets_ * kBucketRows;
     TF_RETURN_IF_ERROR(Take(ctx, variables[next++].get(), slots, &arrays->ids));
@@ -148,8 +226,8 @@ class AdmitIdsOp : public OpKernel {
     const int64_t tallies = tables_.size() * kNumTallies;
     TF_RETURN_IF_ERROR(Take(ctx, variables[next++].get(), tallies, &arrays->tallies));
     TF_RETURN_IF_ERROR(Take(ctx, variables[next++].get(), 1, step));
-    if (uses.size()) TF_RETURN_IF_ERROR(Take(ctx, variables[next++].get(), slots, &arrays->uses));
-    if (cells.size()) {
+    if (has_uses) TF_RETURN_IF_ERROR(Take(ctx, variables[next++].get(), slots, &arrays->uses));
+    if (has_cells) {
       TF_RETURN_IF_ERROR(Take(ctx, variables[next++].get(), num_cells_, &arrays->cells));
     }
     for (const IdMapTable& table : tables_) {
@@ -172,6 +250,8 @@ class AdmitIdsOp : public OpKernel {
     return absl::OkStatus();
   }
 
+  bool by_example_;
+  std::vector<int64_t> column_tables_;
   std::vector<IdMapTable> tables_;
   int64_t num_buckets_ = 0, num_cells_ = 0;
 };
