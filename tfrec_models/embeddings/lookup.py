@@ -7,7 +7,7 @@ picks among them.
 
 from tfrec_models import execution
 from tfrec_models.embeddings.gather_single import gather_single
-from tfrec_models.embeddings.manage_ids import with_managed_rows
+from tfrec_models.embeddings.manage_ids import with_admitted_rows
 from tfrec_models.embeddings.pool_native import pool_native
 from tfrec_models.embeddings.pool_stock import pool_or_gather, pool_stock
 from tfrec_models.embeddings.table_rows import VariableRows
@@ -28,8 +28,8 @@ def pooled_lookup(variable, stack, bags, training=None, store=None):
         Tensor of shape `(B, C, embedding_dim)` in the dtype of the rows.
     """
     store = store or store_of(variable, stack)
-    if store.reads_by_id:
-        bags = with_managed_rows(variable, stack, bags, training)
+    if training:
+        bags = with_admitted_rows(variable, stack, bags)
     return choose_path(store, bags, training)(store, stack, bags)
 
 

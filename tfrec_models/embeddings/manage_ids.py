@@ -16,32 +16,44 @@ _NO_COPIES = (
 )
 
 
-def with_managed_rows(variable, stack, bags, training):
-    """Returns the bags with the row within its table in place of each managed id, or -1.
-
-    In training, ids are counted and given rows here.
+def with_admitted_rows(variable, stack, bags):
+    """Returns the bags of a training step with rows in place of managed ids, which are admitted.
 
     Args:
         variable: `tf.Variable` of the stack.
         stack: `TableStack`.
         bags: `BagBatch` of the stack's columns.
-        training: bool or None, as in a call of a Keras layer.
     """
-    id_map = stack.id_map
-    if id_map is None:
-        return bags
-    names = id_map.layout.names
-    numbers = [names.index(t.name) if t.is_managed else -1 for t in stack.column_tables]
-    if max(numbers) < 0:
+    numbers = _managed_numbers(stack)
+    if numbers is None or tf.distribute.get_replica_context() is None:
         return bags
     bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
-    if training and tf.distribute.get_replica_context() is not None:
-        rows, evicted = _admit(id_map, bags, numbers)
-        id_map.restart_rows(variable, evicted)
-    else:
-        find = execution.current().id_maps.get(id_map) or id_map.find_rows
-        rows = _of_managed(find, bags, numbers)
-    return dataclasses.replace(bags, ids=rows)
+    rows, evicted = _admit(stack.id_map, bags, numbers)
+    stack.id_map.restart_rows(variable, evicted)
+    return dataclasses.replace(bags, ids=rows, has_rows=True)
+
+
+def with_found_rows(stack, bags):
+    """Returns bags with the row within its table in place of each managed id, or -1.
+
+    Args:
+        stack, bags: as for `with_admitted_rows`.
+    """
+    numbers = _managed_numbers(stack)
+    if numbers is None or bags.has_rows:
+        return bags
+    bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
+    find = execution.current().id_maps.get(stack.id_map) or stack.id_map.find_rows
+    return dataclasses.replace(bags, ids=_of_managed(find, bags, numbers), has_rows=True)
+
+
+def _managed_numbers(stack):
+    """The number of each column's table among the managed ones, -1 for others; None without any."""
+    if stack.id_map is None:
+        return None
+    names = stack.id_map.layout.names
+    numbers = [names.index(t.name) if t.is_managed else -1 for t in stack.column_tables]
+    return numbers if max(numbers) >= 0 else None
 
 
 def _admit(id_map, bags, numbers):

@@ -14,9 +14,6 @@ class VariableRows:
         variable: `tf.Variable` of shape `(rows, embedding_dim)`.
     """
 
-    # Whether what is read depends on the ids.
-    reads_by_id = True
-
     def __init__(self, variable):
         self.variable = variable
 
@@ -31,8 +28,6 @@ class DecodedRows(abc.ABC):
     Args:
         dtype: the dtype of the rows when read.
     """
-
-    reads_by_id = True
 
     def __init__(self, dtype):
         self.dtype = tf.as_dtype(dtype)

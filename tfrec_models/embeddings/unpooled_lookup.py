@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfrec_models.embeddings.id_policy import DROPPED
 from tfrec_models.embeddings.lookup import store_of
-from tfrec_models.embeddings.manage_ids import with_managed_rows
+from tfrec_models.embeddings.manage_ids import with_admitted_rows
 from tfrec_models.embeddings.resolve_ids import resolve_rows
 from tfrec_models.sparse.bag_batch import BagBatch
 
@@ -25,7 +25,8 @@ def unpooled_lookup(variable, stack, bags, training=None):
     columns = len(stack.columns)
     ragged = bags.by_column()
     bags = BagBatch.of_splits(ragged.values, None, ragged.row_splits, columns, by_example=False)
-    bags = with_managed_rows(variable, stack, bags, training)
+    if training:
+        bags = with_admitted_rows(variable, stack, bags)
     rows, row_splits = resolve_rows(stack, bags), bags.row_splits
     if stack.drops_ids:
         kept = rows != DROPPED

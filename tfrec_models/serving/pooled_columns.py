@@ -16,8 +16,6 @@ class PooledRows(DecodedRows):
         pooled: tensor `(B, C, D)`, for each example and column of a stack.
     """
 
-    reads_by_id = False
-
     def __init__(self, pooled):
         super().__init__(pooled.dtype)
         self._pooled = pooled
