@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_models._compat.keras import stored_dataset
 from tfrec_models._rows.sharding import on_servers
 from tfrec_models._rows.variables import made_once
 from tfrec_models.embeddings import id_map_stock
@@ -103,6 +104,58 @@ class IdMap(keras.layers.Layer):
         is_filled = np.arange(BUCKET_ROWS) < filled[:, np.newaxis]
         ids = state.ids.of_buckets(buckets).numpy()
         return ids[is_filled], np.flatnonzero(is_filled)
+
+
+    def tallies(self):
+        """Returns a dict from table to (counts since it was made, share of rows with an id)."""
+        numbers = self._parts["tallies"].numpy().reshape(len(self.layout.names), -1).tolist()
+        names = ("hits", "unknown", "admitted", "evicted")
+        return {
+            table: (dict(zip(names, row, strict=False)), row[id_map_stock.OCCUPIED] / rows)
+            for table, row, rows in zip(
+                self.layout.names, numbers, self.layout.num_rows.tolist(), strict=True
+            )
+        }
+
+    def take_over(self, other, table):
+        """Takes the ids of another map's table, those used last first, as far as there is room.
+
+        Args:
+            other: `IdMap`.
+            table: str, the table's name in both.
+        """
+        ids, old_rows = other.ids_of(table)
+        is_new = ~np.isin(ids, self.ids_of(table)[0])
+        ids, old_rows = ids[is_new], old_rows[is_new]
+        first, _ = other.layout.slots_of(table)
+        slots = tf.constant(first + old_rows, tf.int64)
+        used = other.state.used.get(slots).numpy()
+        uses = np.ones_like(used) if other.state.uses is None else other.state.uses.get(slots)
+        order = np.lexsort([ids, -used])
+        number = self.layout.names.index(table)
+        id_map_stock.insert(
+            self.state,
+            self.layout,
+            tf.constant(ids[order], tf.int64),
+            tf.fill([len(order)], number),
+            tf.constant(used[order], tf.int32),
+            tf.gather(uses, order),
+        )
+        self._parts["step"].assign(np.maximum(self._parts["step"], other.state.step.get([0])))
+
+    def load_own_variables(self, store):
+        """Loads the map if it is of tables of the same names, sizes and settings."""
+        expected = {str(i): tuple(weight.shape) for i, weight in enumerate(self.weights)}
+        found = {key: tuple(stored_dataset(store, key).shape) for key in store.keys()}
+        if found != expected:
+            sizes = dict(zip(self.layout.names, self.layout.num_rows.tolist(), strict=True))
+            raise ValueError(
+                f"A file must have the ids of the tables with managed ids, {sizes} rows, received "
+                f"{'none' if not found else 'those of tables of another size or policy'}. Make the "
+                "tables as they were saved, with the same id_policy, or start from another model's "
+                "ids with warm_start or resize_tables."
+            )
+        super().load_own_variables(store)
 
 
 def check_strategy(strategy=None):

@@ -80,6 +80,24 @@ def _rows_of(layout, slots, tables):
     return tf.where(slots < 0, slots, slots - starts)
 
 
+def insert(state, layout, ids, tables, used, uses):
+    """Gives free rows to ids that have none, those first that come first.
+
+    Args:
+        state, layout: as for `find`.
+        ids, tables: of distinct ids.
+        used: int32 tensor (n,), the step each was used in last.
+        uses: int32 tensor (n,), how often.
+
+    Returns:
+        The row of each id within its table, -1 where its buckets are full.
+    """
+    slots = _fill_free(state, layout, _Places(layout, ids, tables, uses), tf.constant(0))
+    placed = tf.where(slots >= 0)[:, 0]
+    state.used.put(tf.gather(slots, placed), tf.gather(used, placed))
+    return _rows_of(layout, slots, tables)
+
+
 class _Places:
     """Ids with their tables, hashes and buckets.
 

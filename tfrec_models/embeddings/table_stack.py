@@ -69,8 +69,11 @@ class TableStack:
 
     def rows_of(self, name):
         """Returns the first row of a table and its number of rows."""
-        table = next(table for table in self.tables if table.name == name)
-        return self.first_rows[name], table.num_rows
+        return self.first_rows[name], self.table(name).num_rows
+
+    def table(self, name):
+        """Returns the config of a table."""
+        return next(table for table in self.tables if table.name == name)
 
     def read(self, variable, name):
         """Returns one table's rows, without a dense read of the others.

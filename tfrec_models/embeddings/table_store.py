@@ -8,6 +8,7 @@ from tfrec_models._rows.saved_tables import (
     REGULARIZED,
     fits,
     load_table,
+    policies_differ,
     save_places,
     saved_places,
 )
@@ -89,7 +90,14 @@ class TableStore:
         for key, noted in places.items():
             values = store[key] if wanted.keys() & noted.keys() else None
             for name, (first, count) in noted.items():
-                if name in wanted:
+                if name in wanted and policies_differ(wanted[name][1], name, store, key):
+                    table = wanted.pop(name)[1].table(name)
+                    theirs = "numbered" if table.is_managed else "managed"
+                    problems.append(
+                        f"table {name!r} with {theirs} ids where the model has id_policy="
+                        f"{table.id_policy!r}"
+                    )
+                elif name in wanted:
                     rows = values[first : first + count]
                     problems.append(load_table(*wanted.pop(name), name, rows))
                 elif name not in known and key not in whole:

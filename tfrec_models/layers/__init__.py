@@ -13,6 +13,7 @@ from tfrec_models.layers.factorization_machine import FactorizationMachine
 from tfrec_models.layers.field_factorization_machine import FieldFactorizationMachine
 from tfrec_models.layers.low_rank_crossnet import LowRankCrossNet
 from tfrec_models.layers.low_rank_mixture_crossnet import LowRankMixtureCrossNet
+from tfrec_models.layers.managed_ids_logger import ManagedIdsLogger
 from tfrec_models.layers.mlp import MLP
 from tfrec_models.layers.perceptron import Perceptron
 from tfrec_models.layers.swish_layer_norm import SwishLayerNorm
@@ -31,6 +32,7 @@ __all__ = [
     "LowRankCrossNet",
     "LowRankMixtureCrossNet",
     "ManagedIds",
+    "ManagedIdsLogger",
     "Perceptron",
     "PoolingType",
     "SwishLayerNorm",

@@ -23,7 +23,7 @@ from tfrec_models.native.lookup import serves
 from tfrec_models.native.update import update_rows
 from tfrec_models.optimizers import _checks
 from tfrec_models.optimizers._moving_average import replace_by_average, update_average
-from tfrec_models.optimizers._reused_rows import reset_reused
+from tfrec_models.optimizers._reused_rows import ReusedRows
 from tfrec_models.optimizers._state import load_state, save_state, slot_stacks
 
 
@@ -58,7 +58,7 @@ class RowOptimizer(OptimizerHooks):
         super().__init__(**keywords)
         self.check_finite = check_finite
         self.l2 = l2
-        self._slot_stacks = {}
+        self.slot_stacks = {}
 
     def slot_initializers(self):
         """Name to initializer of each slot, in the order `rule` receives them."""
@@ -105,8 +105,8 @@ class RowOptimizer(OptimizerHooks):
             for v in variables
         ]
         self._averages = self.create_averages(variables) if self.use_ema else None
-        self._slot_stacks = slot_stacks(variables, self._slots, self._averages)
-        self._reused = [getattr(v, "reused_rows", None) for v in variables]
+        self.slot_stacks = slot_stacks(variables, self._slots, self._averages)
+        self._reused_rows = ReusedRows(variables)
         self._locks = (
             [new_locks(tf_variable(v)) for v in variables] if self.updates_on_servers else None
         )
@@ -209,7 +209,7 @@ class RowOptimizer(OptimizerHooks):
     def _reset_reused(self, variable, rows):
         """Lets rows of managed ids that belong to a new id start without the state of the old."""
         index = self.variable_index(variable)
-        if self._reused[index] is None:
+        if not self._reused_rows.are_in(index):
             return
         slots = [
             (slot.value, keras.initializers.get(initializer)((), slot.dtype))
@@ -219,7 +219,7 @@ class RowOptimizer(OptimizerHooks):
         ]
         if self.use_ema:
             slots += [(slot.value, tf.zeros((), slot.dtype)) for slot in self._averages[index]]
-        reset_reused(self._reused[index].value, slots, rows)
+        self._reused_rows.reset(index, slots, rows)
 
     def _native_rule(self, variable, learning_rate):
         """The native rule where it does all that is asked for, else None."""
@@ -303,10 +303,10 @@ class RowOptimizer(OptimizerHooks):
         super().set_weights(weights)
 
     def save_own_variables(self, store):
-        save_state(self.variables, self._slot_stacks, store)
+        save_state(self.variables, self.slot_stacks, store)
 
     def load_own_variables(self, store):
-        load_state(self, self.variables, self._slot_stacks, store)
+        load_state(self, self.variables, self.slot_stacks, store)
 
     def get_config(self):
         config = {**super().get_config(), "check_finite": self.check_finite}
