@@ -1,8 +1,8 @@
 """What managed ids cost: a DLRM training step and an exported lookup, beside the "hash" policy.
 
 Steps of both run in alternation in one process, on batches whose ids have a row but for a share of
-ids never seen before; the cost is the median of the paired differences over the median step. Shapes:
-26 features, D = 64, 2,048 examples a step; exports rank 64 examples.
+ids never seen before; the cost is the median of the paired differences over the median step. 26
+features, D = 64, 2,048 examples a step; exports rank 64 examples.
 
     python benchmarks/managed_ids.py [--repeats 40] [--rows 100000] [--new 0.01] [--out FILE]
 """
@@ -36,9 +36,7 @@ BATCH, FEATURES, DIM, BATCHES = 2048, 26, 64, 16
 
 
 def make_model(rows, policy, features=FEATURES):
-    tables = [
-        EmbeddingBagConfig(rows, DIM, f"cat_{i}", id_policy=policy) for i in range(features)
-    ]
+    tables = [EmbeddingBagConfig(rows, DIM, f"cat_{i}", id_policy=policy) for i in range(features)]
     model = DLRM(EmbeddingBagCollection(tables), 13, [512, 256, DIM], [512, 512, 256, 1])
     model.build()
     model.compile(
@@ -72,7 +70,9 @@ def make_batches(rows, bag, share_new):
     for _ in range(BATCHES):
         numbers = rng.integers(0, rows * 9 // 10, (BATCH, FEATURES, bag))
         is_new = rng.random(numbers.shape) < share_new
-        ids = tf.constant(np.where(is_new, rng.integers(-(2**62), 2**62, numbers.shape), id_of(numbers)))
+        ids = tf.constant(
+            np.where(is_new, rng.integers(-(2**62), 2**62, numbers.shape), id_of(numbers))
+        )
         sparse = ids[:, :, 0] if bag == 1 else tf.RaggedTensor.from_tensor(ids, ragged_rank=2)
         dense = tf.constant(rng.normal(size=(BATCH, 13)), tf.float32)
         labels = tf.constant(rng.integers(0, 2, BATCH), tf.float32)
@@ -128,20 +128,29 @@ def main():
     for bag in (1, 10):
         batches = make_batches(options.rows, bag, options.new)
         steps = [make_step(model, batches) for model in models]
-        turns = compare(steps, lambda turn: (batches[turn % BATCHES],), options.repeats)
+        turns = compare(
+            steps, lambda turn, given=batches: (given[turn % BATCHES],), options.repeats
+        )
         report(f"training step, bags of {bag}", *turns)
     with tempfile.TemporaryDirectory() as directory:
         exported = [packed_function(m, f"{directory}/{i}") for i, m in enumerate(models)]
         inputs = {
             "dense_features": tf.zeros([64, 13]),
-            "values": tf.reshape(tf.transpose(batches[0][0]["sparse_features"].values[: 64 * FEATURES].to_tensor()[:, :1]), [-1]),
+            "values": tf.reshape(
+                tf.transpose(
+                    batches[0][0]["sparse_features"].values[: 64 * FEATURES].to_tensor()[:, :1]
+                ),
+                [-1],
+            ),
             "lengths": tf.ones([64 * FEATURES], tf.int64),
         }
         asked = [lambda function=function: function(**inputs) for function in exported]
         compare(asked, lambda turn: (), 20)
         report("exported, batch 64", *compare(asked, lambda turn: (), 10 * options.repeats))
     if options.out:
-        options.out.write_text(json.dumps({"options": vars(options) | {"out": ""}, "rows": results}))
+        options.out.write_text(
+            json.dumps({"options": vars(options) | {"out": ""}, "rows": results})
+        )
 
 
 if __name__ == "__main__":

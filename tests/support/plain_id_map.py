@@ -44,12 +44,14 @@ class PlainIdMap:
         self.num_rows, self.admit_after, self.evict, self.ttl = num_rows, admit_after, evict, ttl
         self.groups = -(-num_rows // GROUP)
         self.prime = next(
-            n for n in itertools.count(self.groups) if all(n % d for d in range(2, math.isqrt(n) + 1))
+            n
+            for n in itertools.count(self.groups)
+            if all(n % d for d in range(2, math.isqrt(n) + 1))
         )
         self.row_of, self.id_of, self.used, self.uses = {}, {}, {}, {}
         self.step = 0
         cells = LEAST_CELLS
-        while cells < num_rows // 2:
+        while 2 * cells <= num_rows // 2:
             cells *= 2
         self.sketch = [[0] * cells, [0] * cells]
         self.counted = 0
@@ -91,17 +93,16 @@ class PlainIdMap:
         if self.counted >= cells * self.admit_after // 4:
             self.sketch = [[count // 2 for count in half] for half in self.sketch]
             self.counted = 0
-        places = {
-            n: (mixed(n) & (cells - 1), (mixed(n) >> 24) & (cells - 1)) for n in new
-        }
+        places = {n: (mixed(n) & (cells - 1), (mixed(n) >> 24) & (cells - 1)) for n in new}
         for number in new:
             self.counted += times[number]
-            for half, place in zip(self.sketch, places[number]):
+            for half, place in zip(self.sketch, places[number], strict=True):
                 half[place] += times[number]
         return [
             n
             for n in new
-            if min(half[p] for half, p in zip(self.sketch, places[n])) >= self.admit_after
+            if min(half[p] for half, p in zip(self.sketch, places[n], strict=True))
+            >= self.admit_after
         ]
 
     def _place(self, numbers, times):

@@ -134,8 +134,8 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
         _, stack = self.stack_of(name)
         if stack.id_map is None or name not in stack.id_map.layout.names:
             raise ValueError(
-                f"ids_of takes a table with id_policy=ManagedIds(...), received {name!r}, whose ids "
-                "are the numbers of its rows."
+                f"ids_of takes a table with id_policy=ManagedIds(...), received {name!r}, whose "
+                "ids are the numbers of its rows."
             )
         return stack.id_map.ids_of(name)
 

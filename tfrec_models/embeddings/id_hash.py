@@ -18,9 +18,7 @@ def mix(ids):
 
 def upper_half(hashes):
     """The upper 32 bits, as numbers from 0 on."""
-    return tf.bitwise.bitwise_and(
-        tf.bitwise.right_shift(hashes, _int64(32)), _int64(0xFFFFFFFF)
-    )
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(hashes, _int64(32)), _int64(0xFFFFFFFF))
 
 
 def lower_half(hashes):

@@ -105,7 +105,6 @@ class IdMap(keras.layers.Layer):
         ids = state.ids.of_buckets(buckets).numpy()
         return ids[is_filled], np.flatnonzero(is_filled)
 
-
     def tallies(self):
         """Returns a dict from table to (counts since it was made, share of rows with an id)."""
         numbers = self._parts["tallies"].numpy().reshape(len(self.layout.names), -1).tolist()
@@ -146,14 +145,14 @@ class IdMap(keras.layers.Layer):
     def load_own_variables(self, store):
         """Loads the map if it is of tables of the same names, sizes and settings."""
         expected = {str(i): tuple(weight.shape) for i, weight in enumerate(self.weights)}
-        found = {key: tuple(stored_dataset(store, key).shape) for key in store.keys()}
+        found = {key: tuple(stored_dataset(store, key).shape) for key in list(store.keys())}
         if found != expected:
             sizes = dict(zip(self.layout.names, self.layout.num_rows.tolist(), strict=True))
             raise ValueError(
                 f"A file must have the ids of the tables with managed ids, {sizes} rows, received "
-                f"{'none' if not found else 'those of tables of another size or policy'}. Make the "
-                "tables as they were saved, with the same id_policy, or start from another model's "
-                "ids with warm_start or resize_tables."
+                "none, or those of tables of another size or policy. Make the tables as they were "
+                "saved, with the same id_policy, or take the ids of another model over with "
+                "warm_start."
             )
         super().load_own_variables(store)
 

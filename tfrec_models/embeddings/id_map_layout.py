@@ -80,5 +80,5 @@ def _modulus(buckets):
     return buckets
 
 
-def _power_of_two(least):
-    return 1 << int(least - 1).bit_length()
+def _power_of_two(most):
+    return 1 << (int(most).bit_length() - 1)

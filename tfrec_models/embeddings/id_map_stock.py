@@ -6,7 +6,13 @@ stands for no slot. Rows of a bucket are filled from its first on and never beco
 
 import tensorflow as tf
 
-from tfrec_models.embeddings.id_hash import bits_from, in_unsigned_order, lower_half, mix, upper_half
+from tfrec_models.embeddings.id_hash import (
+    bits_from,
+    in_unsigned_order,
+    lower_half,
+    mix,
+    upper_half,
+)
 from tfrec_models.embeddings.id_map_layout import BUCKET_ROWS, MAX_PROBES
 from tfrec_models.embeddings.managed_ids import EVICTIONS
 
@@ -206,7 +212,9 @@ def _rank_among_equals(keys):
     )
     starts = tf.boolean_mask(positions, is_first)
     group = tf.cumsum(tf.cast(is_first, tf.int32)) - 1
-    return tf.scatter_nd(order[:, tf.newaxis], positions - tf.gather(starts, group), [tf.size(order)])
+    return tf.scatter_nd(
+        order[:, tf.newaxis], positions - tf.gather(starts, group), [tf.size(order)]
+    )
 
 
 def _seen_often(state, layout, new):

@@ -99,7 +99,5 @@ def _of_all_replicas(admit, state, layout, ids, tables):
         raise ValueError(_NO_COPIES.format(type(replica.strategy).__name__))
     sizes = replica.all_gather(tf.shape(ids), 0)
     begin = tf.reduce_sum(sizes[: replica.replica_id_in_sync_group])
-    rows, evicted = admit(
-        state, layout, replica.all_gather(ids, 0), replica.all_gather(tables, 0)
-    )
+    rows, evicted = admit(state, layout, replica.all_gather(ids, 0), replica.all_gather(tables, 0))
     return rows[begin : begin + tf.size(ids)], evicted

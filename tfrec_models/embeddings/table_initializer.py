@@ -110,7 +110,7 @@ class TableInitializer:
         return tf.cast(numbers, dtype)
 
     def _distributions(self):
-        """The distribution, scale and shift of each table's numbers, row 0 counting as the first."""
+        """Distribution, scale and shift of each table's numbers, row 0 counting as the first."""
         # Row 0 belongs to no table and is zero; the rows of a foreign init_fn come later.
         ordered = [(UNIFORM, 0.0, 0.0)]
         ordered += [self.starts[table.name] or ordered[0] for table in self.stack.tables]
@@ -118,7 +118,9 @@ class TableInitializer:
 
     def _ends(self):
         """The row each table ends before, row 0 counting as the first."""
-        return tf.constant(np.cumsum([1, *(table.num_rows for table in self.stack.tables)]), tf.int64)
+        return tf.constant(
+            np.cumsum([1, *(table.num_rows for table in self.stack.tables)]), tf.int64
+        )
 
 
 def start_of(table, bound):

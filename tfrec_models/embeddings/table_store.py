@@ -69,6 +69,8 @@ class TableStore:
 
     def _stored(self):
         """The key in a file, the variable and the `TableStack` of each variable of tables."""
+        if not self.built:
+            return []
         order = [id(variable) for variable in self._own_weights()]
         pairs = zip(self.table_variables, self.table_stacks, strict=True)
         return [(str(order.index(id(v))), v, stack) for v, stack in pairs]

@@ -47,6 +47,7 @@ class ManagedIdsLogger(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes what was added to the logs."""
+        logs = {} if logs is None else logs
         for table, (counts, occupancy) in self._tallies().items():
             before = self._before.get(table, (dict.fromkeys(counts, 0), 0))[0]
             for name, count in counts.items():

@@ -58,9 +58,7 @@ def pooled_rows(model, levels, request_bags, candidate_bags, request_of):
                     continue
                 bags = SparseFeatures(bags, level.features, layer.is_weighted)
                 bags = bags.select(part.feature_names)
-                pooled = pooled_lookup(
-                    variable.value, part, bags, training=False, store=store
-                )
+                pooled = pooled_lookup(variable.value, part, bags, training=False, store=store)
                 if level is levels.request:
                     pooled = tf.gather(pooled, request_of)
                 parts.append(pooled)
