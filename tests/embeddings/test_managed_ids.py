@@ -19,6 +19,7 @@ from tfrec_models import (
     warm_start,
 )
 from tfrec_models.embeddings import id_map_stock
+from tfrec_models.interop.torchrec import torchrec_state_dict
 from tfrec_models.layers import (
     EmbeddingBagCollection,
     EmbeddingBagConfig,
@@ -433,6 +434,10 @@ def test_warm_start_reports_what_it_left():
         (
             lambda: ranker(make_optimizer=keras.optimizers.Adam),
             "need an optimizer that resets the state of rows .*received keras.optimizers.Adam",
+        ),
+        (
+            lambda: torchrec_state_dict(EmbeddingBagCollection([table_of(5, "managed")])),
+            "must have numbered ids to be converted, received 't' with ManagedIds",
         ),
         (
             lambda: EmbeddingBagCollection([table_of(5, "hash")]).ids_of("t"),

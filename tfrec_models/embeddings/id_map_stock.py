@@ -6,14 +6,9 @@ stands for no slot. Rows of a bucket are filled from its first on and never beco
 
 import tensorflow as tf
 
-from tfrec_models.embeddings.id_hash import (
-    bits_from,
-    in_unsigned_order,
-    lower_half,
-    mix,
-    upper_half,
-)
+from tfrec_models.embeddings.id_hash import bits_from, in_unsigned_order
 from tfrec_models.embeddings.id_map_layout import BUCKET_ROWS, MAX_PROBES
+from tfrec_models.embeddings.id_places import Places
 from tfrec_models.embeddings.managed_ids import EVICTIONS
 
 HITS, UNKNOWN, ADMITTED, EVICTED, OCCUPIED, COUNTED = range(6)
@@ -33,7 +28,7 @@ def find(state, layout, ids, tables):
         ids: int64 tensor (n,).
         tables: int32 tensor (n,), the number of each one's table.
     """
-    return _rows_of(layout, _find(state, _Places(layout, ids, tables)), tables)
+    return _rows_of(layout, _find(state, Places(layout, ids, tables)), tables)
 
 
 def admit(state, layout, ids, tables):
@@ -48,7 +43,7 @@ def admit(state, layout, ids, tables):
     """
     state.step.add([0], tf.constant([1], tf.int64))
     stamp = tf.cast(state.step.get(0), tf.int32)
-    places = _Places(layout, ids, tables)
+    places = Places(layout, ids, tables)
     slots = _find(state, places)
     is_known = slots >= 0
     known = tf.boolean_mask(slots, is_known)
@@ -98,52 +93,10 @@ def insert(state, layout, ids, tables, used, uses):
     Returns:
         The row of each id within its table, -1 where its buckets are full.
     """
-    slots = _fill_free(state, layout, _Places(layout, ids, tables, uses), tf.constant(0))
+    slots = _fill_free(state, layout, Places(layout, ids, tables, uses), tf.constant(0))
     placed = tf.where(slots >= 0)[:, 0]
     state.used.put(tf.gather(slots, placed), tf.gather(used, placed))
     return _rows_of(layout, slots, tables)
-
-
-class _Places:
-    """Ids with their tables, hashes and buckets.
-
-    Args:
-        layout: `IdMapLayout`.
-        ids: int64 tensor (n,).
-        tables: int32 tensor (n,).
-        times: int32 tensor (n,), how often each is in the batch; None where it does not matter.
-        hashes: int64 tensor (n,), if known.
-    """
-
-    def __init__(self, layout, ids, tables, times=None, hashes=None):
-        self._layout = layout
-        self.ids, self.tables, self.times = ids, tables, times
-        self.hashes = mix(ids) if hashes is None else hashes
-        self.num_buckets = layout.of(layout.num_buckets, tables)
-        self.first_bucket = layout.of(layout.first_bucket, tables)
-        self.start = tf.bitwise.right_shift(upper_half(self.hashes) * self.num_buckets, 32)
-        self._modulus = layout.of(layout.modulus, tables)
-        strides = 1 + tf.bitwise.right_shift(lower_half(self.hashes) * (self._modulus - 1), 32)
-        self._stride = tf.where(self.num_buckets <= MAX_PROBES, tf.ones_like(ids), strides)
-
-    def take(self, positions):
-        """Those at some positions."""
-        ids, tables, hashes = (
-            tf.gather(values, positions) for values in (self.ids, self.tables, self.hashes)
-        )
-        times = None if self.times is None else tf.gather(self.times, positions)
-        return _Places(self._layout, ids, tables, times, hashes)
-
-    @property
-    def home(self):
-        """The first bucket of each."""
-        return self.first_bucket + self.start
-
-    def bucket(self, probe):
-        """The bucket of each that comes after `probe` others."""
-        bucket = (self.start + probe * self._stride) % self._modulus
-        # The modulus is at most a little larger.
-        return self.first_bucket + bucket % self.num_buckets
 
 
 def _find(state, places):
@@ -190,7 +143,7 @@ def _distinct(layout, missed):
     firsts = tf.where(is_new)[:, 0]
     times = tf.math.unsorted_segment_sum(tf.ones_like(number), number, tf.size(firsts))
     first = missed.take(firsts)
-    distinct = _Places(layout, first.ids, first.tables, times, first.hashes)
+    distinct = Places(layout, first.ids, first.tables, times, first.hashes)
     place_of = tf.scatter_nd(order[:, tf.newaxis], number, [tf.size(order)])
     return distinct, place_of
 
