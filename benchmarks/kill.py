@@ -1,6 +1,6 @@
 """SIGKILL at random moments of a run with checkpoints, then the weights at its end.
 
-    python benchmarks/kill.py [one] [workers] [--moments 10] [--seed 0]
+    python benchmarks/kill.py [one] [managed] [workers] [--moments 10] [--seed 0]
 
 Each scenario trains once without a kill and once in another directory with kills, each at a random
 moment after the first step of a start; then everything is started again. Checkpoints are written
@@ -9,6 +9,7 @@ directory then, whether the other processes ended by themselves, and whether the
 end, optimizer state included, equal those of the run that was left alone to the bit.
 
   one       one process
+  managed   one process, on tables with managed ids of which many are evicted
   workers   two processes under MultiWorkerMirroredStrategy; one of them, drawn anew, is killed
 """
 
@@ -38,7 +39,7 @@ def main():
     parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS), metavar="SCENARIO")
     parser.add_argument("--moments", type=int, default=10, help="kills (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         train(*options.child)
@@ -93,6 +94,10 @@ def start_one(directory):
     return [child(directory, None)]
 
 
+def start_managed(directory):
+    return [child(directory, None, managed=True)]
+
+
 def start_workers(directory):
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
@@ -106,15 +111,17 @@ def start_workers(directory):
 
 # Name to a function that starts the processes of a run, or starts them again, in a directory. One
 # for parameter servers belongs here.
-SCENARIOS = {"one": start_one, "workers": start_workers}
+SCENARIOS = {"one": start_one, "managed": start_managed, "workers": start_workers}
 
 
-def child(directory, tf_config):
+def child(directory, tf_config, managed=False):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if tf_config:
         environment["TF_CONFIG"] = json.dumps(tf_config)
     directory.mkdir(exist_ok=True)
-    command = [sys.executable, __file__, "--child", directory / "run", directory / "weights.npz"]
+    ids = "managed" if managed else "numbered"
+    files = [directory / "run", directory / "weights.npz"]
+    command = [sys.executable, __file__, "--child", *files, ids]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, env=environment, **pipes)
 
@@ -156,7 +163,7 @@ def same_weights(one, other):
     return one.files == other.files and all(np.array_equal(one[n], other[n]) for n in one.files)
 
 
-def train(directory, weights):
+def train(directory, weights, ids):
     """What every process of a run does."""
     import tensorflow as tf
 
@@ -192,7 +199,8 @@ def train(directory, weights):
     dataset = tf.data.Dataset.from_tensor_slices((inputs, labels))
     dataset = dataset.shuffle(examples, seed=1).batch(BATCH)
     with strategy.scope(), xla_disabled():
-        tables = [EmbeddingBagConfig(ROWS, DIM, f"t{i}") for i in range(FEATURES)]
+        rows, policy = (100, "managed") if ids == "managed" else (ROWS, "error")
+        tables = [EmbeddingBagConfig(rows, DIM, f"t{i}", id_policy=policy) for i in range(FEATURES)]
         model = DLRM(EmbeddingBagCollection(tables), 4, [16, DIM], [16, 1])
         model.compile(
             CompositeOptimizer(RowWiseAdagrad(0.05), LazyAdam(0.01)),

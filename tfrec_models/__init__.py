@@ -16,7 +16,9 @@ from tfrec_models.layers import (
     xla_disabled,
 )
 from tfrec_models.ranking_model import RankingModel
+from tfrec_models.resize_tables import resize_tables
 from tfrec_models.sparse import JaggedTensor, KeyedJaggedTensor, KeyedTensor
+from tfrec_models.warm_start import WarmStart, warm_start
 
 __all__ = [
     "RankingModel",
@@ -33,6 +35,9 @@ __all__ = [
     "KeyedTensor",
     "PoolingType",
     "SimpleDeepFMNN",
+    "WarmStart",
+    "resize_tables",
     "set_xla_enabled",
+    "warm_start",
     "xla_disabled",
 ]

@@ -14,6 +14,7 @@ from tfrec_models._checks.assertions import checked
 from tfrec_models._export_guard import OwnExport
 from tfrec_models._keyed_jagged_data import KeyedJaggedData
 from tfrec_models._loss_checks import warn_if_taken_for_other
+from tfrec_models._managed_ids_checks import check_managed_ids
 from tfrec_models._serialization import DeserializesChildren
 from tfrec_models._strategy_training import StrategyTraining
 from tfrec_models.optimizers import LossScaleOptimizer, warn_if_inexact
@@ -71,6 +72,7 @@ class RankingModel(
                 "is compiled with XLA anyway."
             )
         optimizer = keras.optimizers.get(optimizer)
+        check_managed_ids(self, optimizer)
         warn_if_inexact(optimizer)
         warn_if_taken_for_other(self, args, kwargs)
         scales_loss = kwargs.get("auto_scale_loss", True)

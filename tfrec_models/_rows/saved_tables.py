@@ -15,6 +15,7 @@ REGULARIZED = (
     "gradient of each row that was looked up; for keras.regularizers.L2(1e-5) that is l2=2e-5."
 )
 _PREFIX = "table:"
+_MANAGED = "managed_ids:"
 
 
 def save_places(store, key, stack):
@@ -28,6 +29,8 @@ def save_places(store, key, stack):
     attributes = getattr(stored_dataset(store, key), "attrs", {})
     for name in stack.first_rows:
         attributes[_PREFIX + json.dumps(name)] = stack.rows_of(name)
+        if stack.table(name).is_managed:
+            attributes[_MANAGED + json.dumps(name)] = True
 
 
 def saved_places(store, key):
@@ -39,6 +42,12 @@ def saved_places(store, key):
         if name.startswith(_PREFIX)
     }
     return dict(sorted(places.items(), key=lambda item: item[1]))
+
+
+def policies_differ(stack, name, store, key):
+    """Whether a table has managed ids here and not in a file, or the other way round."""
+    attributes = getattr(stored_dataset(store, key), "attrs", {})
+    return stack.table(name).is_managed != (_MANAGED + json.dumps(name) in attributes)
 
 
 def fits(variable, stack, store, key):
@@ -58,7 +67,11 @@ def fits(variable, stack, store, key):
     ours = {name: stack.rows_of(name) for name in stack.first_rows}
     return not saved or (
         list(ours.values()) == list(saved.values())
-        and all(ours[name] == place for name, place in saved.items() if name in ours)
+        and all(
+            ours[name] == place and not policies_differ(stack, name, store, key)
+            for name, place in saved.items()
+            if name in ours
+        )
     )
 
 

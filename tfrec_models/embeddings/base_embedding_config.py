@@ -1,12 +1,15 @@
 """Fields that every embedding table has."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models.embeddings.id_policy import ID_POLICIES, POLICIES
+from tfrec_models.embeddings.managed_ids import ManagedIds
+from tfrec_models.embeddings.table_initializer import start_of
 
 _TORCHREC_DTYPES = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
 
@@ -23,7 +26,7 @@ class BaseEmbeddingConfig:
     weight_init_max: float | None = None
     weight_init_min: float | None = None
     init_fn: str | Callable | None = None
-    id_policy: str = "error"
+    id_policy: str | ManagedIds = "error"
 
     def __post_init__(self):
         set_field = object.__setattr__
@@ -61,13 +64,10 @@ class BaseEmbeddingConfig:
                 f"data_type of table {self.name!r} must be None, 'float32', 'float16', 'bfloat16' "
                 f"or 'float64', received {self.data_type!r}."
             )
-        if self.id_policy not in ID_POLICIES:
-            raise ValueError(
-                f"id_policy of table {self.name!r} must be one of {list(ID_POLICIES)}, received "
-                f"{self.id_policy!r}."
-            )
+        self._check_policy()
         if self.init_fn is not None:
             set_field(self, "init_fn", keras.initializers.get(self.init_fn))
+        self._check_start()
         low, high = self.init_range()
         if low > high:
             raise ValueError(
@@ -75,10 +75,41 @@ class BaseEmbeddingConfig:
                 f"received {low} and {high}."
             )
 
+    def _check_policy(self):
+        policy = self.id_policy
+        if policy == "managed":
+            policy = ManagedIds()
+        elif isinstance(policy, Mapping):
+            policy = keras.saving.deserialize_keras_object(policy)
+        object.__setattr__(self, "id_policy", policy)
+        if policy not in ID_POLICIES and not self.is_managed:
+            raise ValueError(
+                f"id_policy of table {self.name!r} must be one of {[*ID_POLICIES, 'managed']} or a "
+                f"ManagedIds, received {policy!r}."
+            )
+
+    def _check_start(self):
+        if self.is_managed and start_of(self, math.inf) is None:
+            raise ValueError(
+                f"init_fn of table {self.name!r} must be a random or constant initializer of Keras "
+                "with managed ids, because rows start afresh one by one; received "
+                f"{self.init_fn!r}."
+            )
+
+    @property
+    def is_managed(self):
+        """Whether any integer is an id, which is given a row in training."""
+        return isinstance(self.id_policy, ManagedIds)
+
+    @property
+    def row_policy(self):
+        """The name of the policy for what is no row: of managed ids, the unknown ones."""
+        return self.id_policy.unknown if self.is_managed else self.id_policy
+
     @property
     def num_rows(self):
         """Rows the table takes up: `num_embeddings`, and one more under the "oov" policy."""
-        return self.num_embeddings + POLICIES[self.id_policy].extra_rows
+        return self.num_embeddings + POLICIES[self.row_policy].extra_rows
 
     def init_range(self):
         """Returns the smallest and the largest initial value."""
@@ -92,6 +123,8 @@ class BaseEmbeddingConfig:
         config["feature_names"] = list(self.feature_names)
         if self.init_fn is not None:
             config["init_fn"] = keras.initializers.serialize(self.init_fn)
+        if self.is_managed:
+            config["id_policy"] = keras.saving.serialize_keras_object(self.id_policy)
         return config
 
     @classmethod

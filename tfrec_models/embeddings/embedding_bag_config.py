@@ -31,7 +31,8 @@ class EmbeddingBagConfig(BaseEmbeddingConfig):
             names feature, id, table size and example; "clip" takes the nearest row; "hash" takes
             row `id mod num_embeddings`; "oov" takes one more row, kept after the others for this;
             "drop" acts as if the id were not in its bag. The same everywhere: eagerly, in a
-            graph and in an export.
+            graph and in an export. A `ManagedIds`, or "managed" for one with its defaults, takes
+            any int64 as an id and gives it a row in training.
 
     Raises:
         ValueError: if an argument is not as described above.

@@ -78,10 +78,12 @@ class EmbeddingCollection(EmbeddingTables):
         """Returns the number of columns of every table."""
         return self.tables[0].embedding_dim
 
-    def call(self, features):
+    def call(self, features, training=None):
         features = SparseFeatures(features, self.sparse_feature_names, is_weighted=False)
         by_stack = [
-            unpooled_lookup(variable.value, stack, features.select(stack.feature_names))
+            unpooled_lookup(
+                variable.value, stack, features.select(stack.feature_names), training=training
+            )
             for stack, variable in zip(self._stacks, self._variables, strict=True)
         ]
         return {

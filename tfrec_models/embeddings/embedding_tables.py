@@ -3,12 +3,16 @@
 import abc
 
 import keras
+import tensorflow as tf
 
 from tfrec_models._rows.sharding import filled_by_shard
 from tfrec_models._rows.variables import made_once
 from tfrec_models._serialization import DeserializesChildren
+from tfrec_models.embeddings.id_map import IdMap, managed_tables
+from tfrec_models.embeddings.lookup import pooled_lookup
 from tfrec_models.embeddings.table_stack import stack_tables
 from tfrec_models.embeddings.table_store import TableStore
+from tfrec_models.sparse.bag_batch import BagBatch
 
 
 class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.ABC):
@@ -31,6 +35,7 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
         self._check_tables()
         self._stacks = stack_tables(self.tables)
         self._variables = []
+        self._id_maps = []
 
     @abc.abstractmethod
     def call(self, features):
@@ -78,6 +83,12 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
                 )
             # Optimizers save the state of a table by it.
             variable.table_stack = stack
+            if managed_tables(stack):
+                stack.id_map = IdMap(stack, initializer, name=f"id_map_{number}")
+                stack.id_map.build()
+                self._id_maps.append(stack.id_map)
+                # Of rows that change their id optimizers reset the state.
+                variable.reused_rows = stack.id_map.reused
             self._variables.append(variable)
         self.built = True
 
@@ -106,6 +117,52 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
         """
         variable, stack = self.stack_of(name)
         stack.write(variable, name, values)
+
+    def ids_of(self, name):
+        """Returns the ids that have a row in a table with managed ids.
+
+        Args:
+            name: str, the table's name.
+
+        Returns:
+            (ids, rows), NumPy arrays of int64: each id, and the number of its row in what
+            `read_table` returns.
+
+        Raises:
+            ValueError: on an unknown table, or one whose ids are its rows' numbers.
+        """
+        _, stack = self.stack_of(name)
+        if stack.id_map is None or name not in stack.id_map.layout.names:
+            raise ValueError(
+                f"ids_of takes a table with id_policy=ManagedIds(...), received {name!r}, whose "
+                "ids are the numbers of its rows."
+            )
+        return stack.id_map.ids_of(name)
+
+    def read_rows(self, name, ids):
+        """Returns the embeddings of some ids of a table, as a lookup outside training reads them.
+
+        Args:
+            name: str, the table's name.
+            ids: int tensor or array of shape `(n,)`.
+
+        Returns:
+            Tensor of shape `(n, embedding_dim)`. Of an id that the table leaves out of bags the
+            row is zeros.
+
+        Raises:
+            ValueError: on an unknown table, or ids that are no vector of integers.
+            tf.errors.InvalidArgumentError: on an id that a table with the "error" policy refuses.
+        """
+        variable, stack = self.stack_of(name)
+        ids = tf.convert_to_tensor(ids)
+        if not ids.dtype.is_integer or ids.shape.rank != 1:
+            raise ValueError(
+                f"ids must be a vector of integers, received {ids.dtype.name} of shape {ids.shape}."
+            )
+        column = next(column for column in stack.columns if column[1].name == name)
+        bags = BagBatch.of_one_id(ids[:, tf.newaxis])
+        return pooled_lookup(variable.value, stack.with_columns([column]), bags)[:, 0]
 
     def stack_of(self, name):
         """Returns the variable a table lies in, and the `TableStack` that says where.

@@ -7,13 +7,14 @@ picks among them.
 
 from tfrec_models import execution
 from tfrec_models.embeddings.gather_single import gather_single
+from tfrec_models.embeddings.manage_ids import with_admitted_rows
 from tfrec_models.embeddings.pool_native import pool_native
 from tfrec_models.embeddings.pool_stock import pool_or_gather, pool_stock
 from tfrec_models.embeddings.table_rows import VariableRows
 from tfrec_models.native.lookup import serves
 
 
-def pooled_lookup(variable, stack, bags, training=None):
+def pooled_lookup(variable, stack, bags, training=None, store=None):
     """Looks up and pools the bags of all columns of one table stack.
 
     Args:
@@ -21,11 +22,14 @@ def pooled_lookup(variable, stack, bags, training=None):
         stack: `TableStack`, where each table lies in the variable.
         bags: `BagBatch` of the stack's columns.
         training: bool or None, as in a call of a Keras layer.
+        store: what the rows are read from, `store_of(variable, stack)` unless it is given.
 
     Returns:
         Tensor of shape `(B, C, embedding_dim)` in the dtype of the rows.
     """
-    store = store_of(variable, stack)
+    store = store or store_of(variable, stack)
+    if training:
+        bags = with_admitted_rows(variable, stack, bags)
     return choose_path(store, bags, training)(store, stack, bags)
 
 

@@ -27,9 +27,9 @@ def pool_native(store, stack, bags):
         by_example=bags.by_example,
         num_ids=[table.num_embeddings for table in tables],
         first_rows=stack.column_first_rows,
-        policies=[table.id_policy for table in tables],
+        policies=[table.row_policy for table in tables],
     )
-    if any(table.id_policy == "error" for table in tables):
+    if any(table.row_policy == "error" for table in tables):
         rows = tf.cond(refused < 0, lambda: rows, lambda: refuse_id(stack, bags, refused, rows))
     # The kernel writes each bag's vector where `arrange` would put it.
     pooled = pool_rows(

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models.embeddings.id_policy import DROPPED, POLICIES
+from tfrec_models.embeddings.manage_ids import with_found_rows
 
 
 def resolve_rows(stack, bags):
@@ -15,6 +16,7 @@ def resolve_rows(stack, bags):
     Raises:
         tf.errors.InvalidArgumentError: on an id outside a table with the "error" policy.
     """
+    bags = with_found_rows(stack, bags)
     spread = bags.spreader()
     rows = resolve_in_tables(stack, bags, spread)
     shifted = rows + spread(stack.column_first_rows, stack.index_dtype)
@@ -33,7 +35,7 @@ def resolve_in_tables(stack, bags, spread):
         ids = tf.cast(ids, tf.int64)
     limits = spread([table.num_embeddings for table in tables], ids.dtype)
     inside = (ids >= 0) & (ids < limits)
-    policies = [table.id_policy for table in tables]
+    policies = [table.row_policy for table in tables]
     rows = ids
     for name in sorted(set(policies)):
         resolved = POLICIES[name].resolve(ids, limits, inside)

@@ -52,16 +52,13 @@ class TableInitializer:
         self.stack = stack
         self.seed = random.randint(0, 2**31 - 1)
         bound = _default_bound.get()
-        self.starts = {table.name: _start_of(table, bound) for table in stack.tables}
+        self.starts = {table.name: start_of(table, bound) for table in stack.tables}
 
     def __call__(self, shape, dtype=None, first_row=None):
         """Returns `shape[0]` rows from `first_row` on, of the whole variable unless it is given."""
         first_row = int(first_row or 0)
         tables, starts = self.stack.tables, self.starts
-        # Row 0 belongs to no table and is zero; the rows of a foreign init_fn come later.
-        ordered = [(UNIFORM, 0.0, 0.0)]
-        ordered += [starts[table.name] or (UNIFORM, 0.0, 0.0) for table in tables]
-        kinds, scales, shifts = zip(*ordered, strict=True)
+        kinds, scales, shifts = self._distributions()
         streams, whole = [(0, self.stack.num_rows, self.seed)], []
         for table in tables:
             first, count = self.stack.first_rows[table.name], table.num_rows
@@ -81,7 +78,7 @@ class TableInitializer:
             # No more are drawn than a small stack has; they are the first of a whole block's.
             tf.constant(max(min(BLOCK_SIZE // columns, self.stack.num_rows), 1), tf.int64),
             tf.constant(first_row, tf.int64),
-            tf.constant(np.cumsum([1, *(table.num_rows for table in tables)]), tf.int64),
+            self._ends(),
             tf.constant(kinds),
             tf.constant(scales, tf.float64),
             tf.constant(shifts, tf.float64),
@@ -91,8 +88,42 @@ class TableInitializer:
         )
         return tf.ensure_shape(filled, shape)
 
+    def draw_rows(self, rows, dtype, seed):
+        """Returns initial values for some rows of the variable, drawn anew.
 
-def _start_of(table, bound):
+        Args:
+            rows: int64 tensor (n,), of tables whose initial values are drawn or constant.
+            dtype: that of the variable.
+            seed: int tensor (2,), what the numbers follow from.
+        """
+        kinds, scales, shifts = self._distributions()
+        drawn_dtype = tf.float64 if tf.as_dtype(dtype) == tf.float64 else tf.float32
+        shape = tf.stack([tf.size(rows), self.stack.embedding_dim])
+        numbers = _of_tables(
+            lambda which: _DRAW[which](shape, seed, drawn_dtype),
+            sorted(set(kinds)),
+            tf.constant(kinds),
+            tf.constant(scales, drawn_dtype)[:, tf.newaxis],
+            tf.constant(shifts, drawn_dtype)[:, tf.newaxis],
+            tf.searchsorted(self._ends(), rows, side="right"),
+        )
+        return tf.cast(numbers, dtype)
+
+    def _distributions(self):
+        """Distribution, scale and shift of each table's numbers, row 0 counting as the first."""
+        # Row 0 belongs to no table and is zero; the rows of a foreign init_fn come later.
+        ordered = [(UNIFORM, 0.0, 0.0)]
+        ordered += [self.starts[table.name] or ordered[0] for table in self.stack.tables]
+        return zip(*ordered, strict=True)
+
+    def _ends(self):
+        """The row each table ends before, row 0 counting as the first."""
+        return tf.constant(
+            np.cumsum([1, *(table.num_rows for table in self.stack.tables)]), tf.int64
+        )
+
+
+def start_of(table, bound):
     """Returns (distribution, scale, shift) of a table's numbers, or None where init_fn is called.
 
     Args:
@@ -199,18 +230,14 @@ def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, stream
             kept = tf.range(tf.maximum(begin - start, 0), tf.minimum(end - start, size))
             rows = start + kept
             table = tf.searchsorted(ends, rows, side="right")
-            numbers = None
-            for which in kinds:
+
+            def numbers_of(which):
                 values = _DRAW[which](
                     tf.stack([size, shape[1]]), tf.stack([seed, block]), drawn_dtype
                 )
-                values = tf.gather(values, kept)
-                if numbers is None:
-                    numbers = values
-                else:
-                    is_it = tf.gather(kind, table)[:, tf.newaxis] == which
-                    numbers = tf.where(is_it, values, numbers)
-            numbers = numbers * tf.gather(scale, table) + tf.gather(shift, table)
+                return tf.gather(values, kept)
+
+            numbers = _of_tables(numbers_of, kinds, kind, scale, shift, table)
             return block + 1, _write(filled, rows - first_row, numbers, in_place)
 
         _, filled = tf.while_loop(
@@ -222,6 +249,21 @@ def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, stream
     for first, rows in whole:
         filled = _write(filled, first + tf.range(tf.shape(rows, tf.int64)[0]), rows, in_place)
     return filled
+
+
+def _of_tables(numbers_of, kinds, kind, scale, shift, table):
+    """Returns numbers for some rows, distributed as those of each one's table.
+
+    Args:
+        numbers_of: function from a distribution to a tensor (rows, columns) of it.
+        kinds, kind, scale, shift: as for `_fill`.
+        table: int tensor (rows,), the table of each.
+    """
+    numbers = numbers_of(kinds[0])
+    for which in kinds[1:]:
+        is_it = tf.gather(kind, table)[:, tf.newaxis] == which
+        numbers = tf.where(is_it, numbers_of(which), numbers)
+    return numbers * tf.gather(scale, table) + tf.gather(shift, table)
 
 
 def _write(filled, rows, values, in_place):

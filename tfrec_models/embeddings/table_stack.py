@@ -31,6 +31,8 @@ class TableStack:
         self.num_rows = int(ends[-1])
         # Half the width for every id means half the time in the deduplication of a lookup.
         self.index_dtype = tf.int32 if self.num_rows < 2**31 else tf.int64
+        # `IdMap` of the managed tables, if there are any, once the layer is built.
+        self.id_map = None
         self.columns = [
             (feature, table) for table in self.tables for feature in table.feature_names
         ]
@@ -53,18 +55,25 @@ class TableStack:
     @property
     def drops_ids(self):
         """Whether a table leaves ids out of their bags."""
-        return any(table.id_policy == "drop" for table in self.tables)
+        return any(table.row_policy == "drop" for table in self.tables)
 
     def with_features(self, features):
         """Returns the stack of the same tables with the output columns of some features alone."""
+        return self.with_columns([column for column in self.columns if column[0] in features])
+
+    def with_columns(self, columns):
+        """Returns the stack of the same tables with some output columns, (feature, table) each."""
         part = copy.copy(self)
-        part.columns = [column for column in self.columns if column[0] in features]
+        part.columns = columns
         return part
 
     def rows_of(self, name):
         """Returns the first row of a table and its number of rows."""
-        table = next(table for table in self.tables if table.name == name)
-        return self.first_rows[name], table.num_rows
+        return self.first_rows[name], self.table(name).num_rows
+
+    def table(self, name):
+        """Returns the config of a table."""
+        return next(table for table in self.tables if table.name == name)
 
     def read(self, variable, name):
         """Returns one table's rows, without a dense read of the others.

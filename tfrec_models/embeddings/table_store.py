@@ -8,6 +8,7 @@ from tfrec_models._rows.saved_tables import (
     REGULARIZED,
     fits,
     load_table,
+    policies_differ,
     save_places,
     saved_places,
 )
@@ -48,7 +49,7 @@ class TableStore:
             for key, variable, stack in self._stored()
             if key not in keys or not fits(variable, stack, store, key)
         ]
-        if not misfits and len(keys) == len(self.weights):
+        if not misfits and len(keys) == len(self.table_variables):
             super().load_own_variables(store)
             return
         problems = self._load_by_name(store, keys, misfits)
@@ -61,21 +62,29 @@ class TableStore:
             self._misfit = (None if isinstance(store, dict) else weakref.ref(store), error)
             raise ValueError(error)
 
+    def _own_weights(self):
+        """The layer's weights in the order of a file, without those of layers within it."""
+        own = {id(variable) for variable in self.table_variables}
+        return [variable for variable in self.weights if id(variable) in own]
+
     def _stored(self):
         """The key in a file, the variable and the `TableStack` of each variable of tables."""
-        order = [id(variable) for variable in self.weights]
+        if not self.built:
+            return []
+        order = [id(variable) for variable in self._own_weights()]
         pairs = zip(self.table_variables, self.table_stacks, strict=True)
         return [(str(order.index(id(v))), v, stack) for v, stack in pairs]
 
     def _load_by_name(self, store, keys, misfits):
         """Loads what fits of a file with other tables, and returns what is said of the rest."""
-        whole = {str(i) for i in range(len(self.weights))} - {key for key, _, _ in misfits}
+        own = self._own_weights()
+        whole = {str(i) for i in range(len(own))} - {key for key, _, _ in misfits}
         for key in sorted(whole & set(keys)):
-            self.weights[int(key)].assign(store[key])
+            own[int(key)].assign(store[key])
         places = {key: saved_places(store, key) for key in keys}
         if not any(places.values()):
             return [_unnamed(store, keys, *misfit) for misfit in misfits] or [
-                f"{len(keys)} variables where the model has {len(self.weights)}"
+                f"{len(keys)} variables where the model has {len(own)}"
             ]
         wanted = {name: (v, stack) for _, v, stack in misfits for name in stack.first_rows}
         known = {name for stack in self.table_stacks for name in stack.first_rows}
@@ -83,7 +92,14 @@ class TableStore:
         for key, noted in places.items():
             values = store[key] if wanted.keys() & noted.keys() else None
             for name, (first, count) in noted.items():
-                if name in wanted:
+                if name in wanted and policies_differ(wanted[name][1], name, store, key):
+                    table = wanted.pop(name)[1].table(name)
+                    theirs = "numbered" if table.is_managed else "managed"
+                    problems.append(
+                        f"table {name!r} with {theirs} ids where the model has id_policy="
+                        f"{table.id_policy!r}"
+                    )
+                elif name in wanted:
                     rows = values[first : first + count]
                     problems.append(load_table(*wanted.pop(name), name, rows))
                 elif name not in known and key not in whole:

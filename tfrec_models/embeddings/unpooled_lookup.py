@@ -4,17 +4,19 @@ import tensorflow as tf
 
 from tfrec_models.embeddings.id_policy import DROPPED
 from tfrec_models.embeddings.lookup import store_of
+from tfrec_models.embeddings.manage_ids import with_admitted_rows
 from tfrec_models.embeddings.resolve_ids import resolve_rows
 from tfrec_models.sparse.bag_batch import BagBatch
 
 
-def unpooled_lookup(variable, stack, bags):
+def unpooled_lookup(variable, stack, bags, training=None):
     """Looks up one row for each id of all columns of one table stack.
 
     Args:
         variable: `tf.Variable` of shape `(stack.num_rows, stack.embedding_dim)`.
         stack: `TableStack`, where each table lies in the variable.
         bags: `BagBatch` of the stack's columns.
+        training: bool or None, as in a call of a Keras layer.
 
     Returns:
         A list with (rows, row_splits) for each column: tensors (ids of the column, embedding_dim)
@@ -23,6 +25,8 @@ def unpooled_lookup(variable, stack, bags):
     columns = len(stack.columns)
     ragged = bags.by_column()
     bags = BagBatch.of_splits(ragged.values, None, ragged.row_splits, columns, by_example=False)
+    if training:
+        bags = with_admitted_rows(variable, stack, bags)
     rows, row_splits = resolve_rows(stack, bags), bags.row_splits
     if stack.drops_ids:
         kept = rows != DROPPED

@@ -26,6 +26,7 @@ class Execution:
             numbers to the last bit on any machine.
         rows: dict from a `TableStack` to the store of rows that its lookups read in place of its
             variable, as exports with smaller tables do.
+        id_maps: dict from an `IdMap` to the function that finds rows of ids in its place.
 
     Example:
 
@@ -39,6 +40,9 @@ class Execution:
     kernels: bool = True
     portable: bool = False
     rows: Mapping[Any, Any] = dataclasses.field(default_factory=lambda: types.MappingProxyType({}))
+    id_maps: Mapping[Any, Any] = dataclasses.field(
+        default_factory=lambda: types.MappingProxyType({})
+    )
 
     @property
     def uses_xla(self) -> bool:

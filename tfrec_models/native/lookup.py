@@ -27,13 +27,18 @@ def serves(variable):
     """
     if variable.shape.rank != 2 or in_xla():
         return False
+    if hasattr(variable, "handle") and variable.dtype not in DTYPES:
+        tell_once(f"they have no {variable.dtype.name} tables")
+        return False
+    return reaches(variable)
+
+
+def reaches(variable):
+    """Whether a variable lies on this machine's CPUs, where the kernels may be used."""
     if not hasattr(variable, "handle"):
         tell_once("a table lies in pieces")
         return False
     if isinstance(variable, tf.distribute.DistributedValues) and _in_cross_replica_context():
-        return False
-    if variable.dtype not in DTYPES:
-        tell_once(f"they have no {variable.dtype.name} tables")
         return False
     if not _is_on_local_cpu(variable.device):
         tell_once("a table is not on a CPU of this process")

@@ -23,6 +23,7 @@ from tfrec_models.native.lookup import serves
 from tfrec_models.native.update import update_rows
 from tfrec_models.optimizers import _checks
 from tfrec_models.optimizers._moving_average import replace_by_average, update_average
+from tfrec_models.optimizers._reused_rows import ReusedRows
 from tfrec_models.optimizers._state import load_state, save_state, slot_stacks
 
 
@@ -57,7 +58,7 @@ class RowOptimizer(OptimizerHooks):
         super().__init__(**keywords)
         self.check_finite = check_finite
         self.l2 = l2
-        self._slot_stacks = {}
+        self.slot_stacks = {}
 
     def slot_initializers(self):
         """Name to initializer of each slot, in the order `rule` receives them."""
@@ -104,7 +105,8 @@ class RowOptimizer(OptimizerHooks):
             for v in variables
         ]
         self._averages = self.create_averages(variables) if self.use_ema else None
-        self._slot_stacks = slot_stacks(variables, self._slots, self._averages)
+        self.slot_stacks = slot_stacks(variables, self._slots, self._averages)
+        self._reused_rows = ReusedRows(variables)
         self._locks = (
             [new_locks(tf_variable(v)) for v in variables] if self.updates_on_servers else None
         )
@@ -196,11 +198,28 @@ class RowOptimizer(OptimizerHooks):
         """Applies a sparse gradient with repeats: the one place that sums them, then updates."""
         native_rule = self._native_rule(variable, learning_rate)
         if native_rule is not None:
+            self._reset_reused(variable, gradient.indices)
             slots = [slot.value for slot in self._slots[self.variable_index(variable)]]
             update_rows(variable, slots, gradient, *native_rule)
             return
         summed = sum_repeated_rows(gradient, variable.shape[0], working_dtype(variable))
+        self._reset_reused(variable, summed.indices)
         self.update_rows(summed.indices, summed.values, variable, learning_rate)
+
+    def _reset_reused(self, variable, rows):
+        """Lets rows of managed ids that belong to a new id start without the state of the old."""
+        index = self.variable_index(variable)
+        if not self._reused_rows.are_in(index):
+            return
+        slots = [
+            (slot.value, keras.initializers.get(initializer)((), slot.dtype))
+            for slot, initializer in zip(
+                self._slots[index], self.slot_initializers().values(), strict=True
+            )
+        ]
+        if self.use_ema:
+            slots += [(slot.value, tf.zeros((), slot.dtype)) for slot in self._averages[index]]
+        self._reused_rows.reset(index, slots, rows)
 
     def _native_rule(self, variable, learning_rate):
         """The native rule where it does all that is asked for, else None."""
@@ -284,10 +303,10 @@ class RowOptimizer(OptimizerHooks):
         super().set_weights(weights)
 
     def save_own_variables(self, store):
-        save_state(self.variables, self._slot_stacks, store)
+        save_state(self.variables, self.slot_stacks, store)
 
     def load_own_variables(self, store):
-        load_state(self, self.variables, self._slot_stacks, store)
+        load_state(self, self.variables, self.slot_stacks, store)
 
     def get_config(self):
         config = {**super().get_config(), "check_finite": self.check_finite}

@@ -9,6 +9,8 @@ import tensorflow as tf
 from tfrec_models import execution
 from tfrec_models._checks.arguments import check_integer
 from tfrec_models.datasets.schema import Schema
+from tfrec_models.embeddings.find_tables import tables_in
+from tfrec_models.embeddings.static_id_map import StaticIdMap
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.candidate_requests import candidates_of, one_request
@@ -57,7 +59,13 @@ class Artifact:
         is_given = sample is not None
         sample = sample if is_given else random_sample(model, padding_value)
         rows = compact_rows(model, table_dtype)
-        with execution.using(execution.Execution(portable=True, rows=rows)):
+        id_maps = {
+            stack.id_map: StaticIdMap(stack.id_map)
+            for layer in tables_in(model)
+            for stack in layer.table_stacks
+            if stack.id_map is not None
+        }
+        with execution.using(execution.Execution(portable=True, rows=rows, id_maps=id_maps)):
             # Kept, since graphs hold what they read weakly.
             self._signatures = signatures = Signatures(model, padding_value, levels, schema)
             self.functions = signatures.trace()

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.embeddings.find_tables import tables_in
-from tfrec_models.embeddings.lookup import choose_path, store_of
+from tfrec_models.embeddings.lookup import pooled_lookup, store_of
 from tfrec_models.embeddings.table_rows import DecodedRows
 from tfrec_models.sparse.inputs import SparseFeatures
 
@@ -58,7 +58,7 @@ def pooled_rows(model, levels, request_bags, candidate_bags, request_of):
                     continue
                 bags = SparseFeatures(bags, level.features, layer.is_weighted)
                 bags = bags.select(part.feature_names)
-                pooled = choose_path(store, bags, training=False)(store, part, bags)
+                pooled = pooled_lookup(variable.value, part, bags, training=False, store=store)
                 if level is levels.request:
                     pooled = tf.gather(pooled, request_of)
                 parts.append(pooled)

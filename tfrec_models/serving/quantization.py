@@ -129,7 +129,7 @@ def _describe(table, stack, variable, rows):
         "num_embeddings": table.num_embeddings,
         "embedding_dim": table.embedding_dim,
         "feature_names": list(table.feature_names),
-        "id_policy": table.id_policy,
+        "id_policy": "managed" if table.is_managed else table.id_policy,
         "dtype": variable.dtype if rows is None else rows.stored_dtype,
         "max_abs_error": 0.0,
         "rms_error": 0.0,

@@ -22,6 +22,7 @@ class BagBatch:
         num_columns: int, C.
         by_example: bool, whether bag `b` is column `b % C` of example `b // C`; else it is column
             `b // B` of example `b % B`.
+        has_rows: bool, whether managed ids have been replaced by rows of their tables.
     """
 
     ids: tf.Tensor
@@ -29,6 +30,7 @@ class BagBatch:
     row_splits: tf.Tensor | None
     num_columns: int
     by_example: bool = True
+    has_rows: bool = False
 
     @classmethod
     def of_one_id(cls, ids, weights=None):
@@ -138,7 +140,8 @@ class BagBatch:
             return tf.transpose(tf.reshape(flat, [self.num_columns, -1]))
 
         weights = None if self.weights is None else matrix(self.weights)
-        return BagBatch.of_one_id(matrix(self.ids), weights)
+        single = BagBatch.of_one_id(matrix(self.ids), weights)
+        return dataclasses.replace(single, has_rows=self.has_rows)
 
     def may_be_single(self):
         """Whether every bag may hold one id, as far as shapes tell."""

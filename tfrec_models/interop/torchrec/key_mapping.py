@@ -8,7 +8,7 @@ import numpy as np
 from tfrec_models import deepfm, dlrm, experimental, layers
 from tfrec_models.embeddings.base_sparse_arch import BaseSparseArch
 from tfrec_models.experimental.transformer_encoder_layer import TransformerEncoderLayer
-from tfrec_models.interop.torchrec.weight_entry import Entry, JoinedEntry, TableEntry
+from tfrec_models.interop.torchrec.weight_entry import Entry, JoinedEntry, table_entry
 
 
 @functools.singledispatch
@@ -82,7 +82,7 @@ def _(layer: layers.EmbeddingCollection):
 
 def _tables(prefix, layer):
     return {
-        f"{prefix}.{table.name}.weight": TableEntry(*layer.stack_of(table.name), table.name)
+        f"{prefix}.{table.name}.weight": table_entry(*layer.stack_of(table.name), table.name)
         for table in layer.tables
     }
 

@@ -9,7 +9,7 @@ import keras
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
 from tfrec_models.interop.torchrec.state_dict import write_entries
-from tfrec_models.interop.torchrec.weight_entry import TableEntry
+from tfrec_models.interop.torchrec.weight_entry import table_entry
 from tfrec_models.optimizers import Adagrad, RowWiseAdagrad
 from tfrec_models.optimizers.unwrap import table_optimizer
 
@@ -63,7 +63,7 @@ def torchrec_optimizer_state(
         tables = {
             entry.name: key
             for key, entry in torchrec_entries(layer).items()
-            if isinstance(entry, TableEntry)
+            if isinstance(entry, table_entry)
         }
         return {
             tables[name]: {f"{name}.momentum1": entry.read(keep_oov_rows)}
@@ -193,7 +193,7 @@ def _slot_entries(layer, optimizer):
         for table in collection.tables:
             variable, stack = collection.stack_of(table.name)
             slot = rule.slots_of(variable)["accumulator"]
-            entries[table.name] = TableEntry(slot, stack, table.name)
+            entries[table.name] = table_entry(slot, stack, table.name)
     return entries
 
 

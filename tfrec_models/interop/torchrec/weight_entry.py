@@ -105,6 +105,21 @@ class TableEntry:
         return array[first : first + self.shape[0]]
 
 
+def table_entry(variable, stack, name):
+    """Returns the `TableEntry` of a table whose rows are numbered as TorchRec's are.
+
+    Raises:
+        ValueError: if its ids are managed.
+    """
+    if stack.table(name).is_managed:
+        raise ValueError(
+            "TorchRec's tables are numbered by id, so a table must have numbered ids to be "
+            f"converted, received {name!r} with ManagedIds. Write its rows by id to a table of "
+            "another id_policy, with ids_of() and read_table(), and convert that."
+        )
+    return TableEntry(variable, stack, name)
+
+
 @dataclasses.dataclass
 class JoinedEntry:
     """Several entries that TorchRec keeps as one, one below the other."""

@@ -3,3 +3,4 @@
 #include "row_updates.cc"
 #include "resolve_ids.cc"
 #include "table_gradients.cc"
+#include "id_map.cc"
