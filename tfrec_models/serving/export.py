@@ -43,7 +43,7 @@ def export(
       request's, one request after the other; `request_dense_features` `(R, n)`, `request_values`,
       `request_lengths` and `request_weights`, packed as in `serving_packed`, once a request; and
       `candidate_dense_features` and so on, once a candidate. An input without columns or features
-      is not there. Bags of requests are looked up and pooled once; outputs are those of C
+      is not there. What depends on the request alone is computed once; outputs are those of C
       examples. In its messages an example is a request or a candidate.
     - `serving_raw`, where there is a `schema`: the log's own columns, which the graph fills,
       transforms and hashes as `datasets.read` does. Dense columns are float64 `(B,)`, NaN where
