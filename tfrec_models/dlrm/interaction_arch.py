@@ -12,6 +12,9 @@ from tfrec_models._two_levels import TwoLevels
 from tfrec_models.execution import current
 from tfrec_models.execution.compiled import Compiled
 
+# Of one level, up to which they are multiplied pair by pair.
+MOST_VECTORS_BY_PAIR = 4
+
 
 def choose(n: int, k: int) -> int:
     """Returns the number of ways to choose k of n: 0 where k is out of range.
@@ -132,7 +135,7 @@ def dot_interaction_of_levels(vectors):
             parts[level].append(part[:, numbers.index(0)])
             places[level] += range(dim)
         if len(numbers) > 1:
-            parts[level].append(_pair_products(part))
+            parts[level].append(_few_pair_products(part))
             firsts, seconds = np.triu_indices(len(numbers), k=1)
             pairs = [(numbers[i], numbers[j]) for i, j in zip(firsts, seconds, strict=True)]
             places[level] += [position[min(pair), max(pair)] for pair in pairs]
@@ -151,6 +154,20 @@ def dot_interaction_of_levels(vectors):
         places["candidate"],
         vectors.request_of,
     )
+
+
+def _few_pair_products(stacked):
+    """`_pair_products`, pair by pair where there are few.
+
+    A product of two small matrices for each example takes several times as long, and has each pair
+    twice.
+    """
+    size = stacked.shape[1]
+    if size > MOST_VECTORS_BY_PAIR:
+        return _pair_products(stacked)
+    vectors = tf.unstack(stacked, axis=1)
+    pairs = zip(*np.triu_indices(size, k=1), strict=True)
+    return tf.stack([tf.reduce_sum(vectors[i] * vectors[j], axis=1) for i, j in pairs], axis=1)
 
 
 def _cross_products(vectors):
