@@ -113,7 +113,9 @@ class Artifact:
             self.functions[name](**_tensors(writer.inputs(inputs, name)))["logits"].numpy()
             for name, inputs in (("serving_packed", alike), (CANDIDATES, batch))
         ]
-        if not np.allclose(*logits, rtol=1e-3, atol=1e-3, equal_nan=True):
+        # Half precision rounds sums of another order apart; what is not looked up is further off.
+        tolerance = 1e-3 if model.compute_dtype in ("float32", "float64") else 5e-2
+        if not np.allclose(*logits, rtol=tolerance, atol=tolerance, equal_nan=True):
             raise ValueError(
                 f"{type(model).__name__} reads sparse_features otherwise than by lookups of its "
                 "embedding bag collections, which serving_candidates makes before it calls the "
