@@ -9,7 +9,7 @@ from tests.support.serving import DENSE, batch
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
 from tfrec_models.deepfm import DeepFMRanker
 from tfrec_models.serving import Metadata, export
-from tfrec_models.serving.quantization import Int8Rows
+from tfrec_models.serving.quantization import CodedRows
 
 ROWS, DIM = 50, 64
 
@@ -29,23 +29,24 @@ def make(**table):
     return DLRM(collection(**table), DENSE, [DIM], [8, 1])
 
 
-def int8(values):
-    """Values after row-wise 8-bit quantisation, in NumPy."""
+def coded(values, largest):
+    """Values after row-wise quantisation to codes up to `largest`, in NumPy."""
     low = values.min(axis=1, keepdims=True)
-    scale = (values.max(axis=1, keepdims=True) - low) / np.float32(255)
+    scale = (values.max(axis=1, keepdims=True) - low) / np.float32(largest)
     codes = np.rint((values - low) / np.where(scale == 0, 1, scale))
     return (codes * scale + low).astype(np.float32)
 
 
 ROUND = {
-    "int8": int8,
+    "int8": lambda values: coded(values, 255),
+    "int4": lambda values: coded(values, 15),
     "bfloat16": lambda values: tf.cast(tf.cast(values, tf.bfloat16), tf.float32).numpy(),
 }
 
-LARGEST_RATIO = {"int8": 0.30, "bfloat16": 0.50}
+LARGEST_RATIO = {"int8": 0.30, "int4": 0.16, "bfloat16": 0.50}
 
 
-@pytest.mark.parametrize("table_dtype", ["int8", "bfloat16"])
+@pytest.mark.parametrize("table_dtype", ["int8", "int4", "bfloat16"])
 def test_equals_a_model_with_rounded_tables(tmp_path, table_dtype):
     """What the export gives, what it says of its errors and its size; the model stays as it was."""
     model = make(id_policy="drop")
@@ -94,12 +95,26 @@ def stored_table_bytes(path):
     )
 
 
-def test_int8_rows_of_one_value_are_exact():
-    """A row without a range has a scale of zero."""
-    rows = Int8Rows(3, 2, tf.float32)
-    values = np.array([[0.1, 0.1], [-3.0, 5.0], [0.0, 0.0]], np.float32)
-    rows.write(0, values)
-    np.testing.assert_array_equal(rows.read_rows(tf.constant([2, 0, 1])), values[[2, 0, 1]])
+def test_rows_of_one_value_are_exact():
+    """A row without a range has a scale of zero; two codes lie in one byte of int4."""
+    for num_bits, row_bytes in ((8, 4), (4, 2)):
+        rows = CodedRows(3, 4, tf.float32, num_bits)
+        values = np.array([[0.1] * 4, [-3.0, 12.0, 5.0, -1.0], [0.0] * 4], np.float32)
+        rows.write(0, values)
+        assert rows.codes.shape == [3, row_bytes]
+        # The range of the second row is 15, so that its values are codes of 4 bits exactly.
+        np.testing.assert_allclose(
+            rows.read_rows(tf.constant([2, 0, 1])), values[[2, 0, 1]], atol=1e-6
+        )
+
+
+def test_int4_needs_an_even_dim(tmp_path):
+    """Two numbers lie in a byte: refused with what to do."""
+    tables = [EmbeddingBagConfig(ROWS, 7, "odd", feature_names=["f1"])]
+    model = DLRM(EmbeddingBagCollection(tables), DENSE, [7], [8, 1])
+    with pytest.raises(ValueError, match=r"even embedding_dim, received 7 of .*Use 'int8', or tra"):
+        export(model, tmp_path, table_dtype="int4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_tables_that_would_not_shrink_stay(tmp_path):

@@ -140,8 +140,8 @@ def test_bad_arguments(exported, tmp_path):
         export(DLRMTrain(model), tmp_path)
     with pytest.raises(ValueError, match="version must be a positive integer or None, received 0"):
         export(model, tmp_path, version=0)
-    with pytest.raises(ValueError, match="table_dtype must be None or one of .*received 'int4'"):
-        export(model, tmp_path, table_dtype="int4")
+    with pytest.raises(ValueError, match="table_dtype must be None or one of .*received 'int2'"):
+        export(model, tmp_path, table_dtype="int2")
     with pytest.raises(ValueError, match="padding_value must be an int64, .* received 0.5"):
         export(model, tmp_path, padding_value=0.5)
     with pytest.raises(ValueError, match="padding_value must be an int64, as ids are"):
@@ -286,7 +286,7 @@ def test_export_as_keras_calls_it_refuses_what_has_no_meaning(exported, tmp_path
         ({"input_signature": [keras.InputSpec()]}, ValueError, "input_signature must be None"),
         ({"is_static": True}, TypeError, r"'table_dtype'.* received \['is_static'\]"),
         ({"version": 2}, TypeError, r"received \['version'\]. .*call tfrec_models.serving.export"),
-        ({"table_dtype": "int4"}, ValueError, "table_dtype must be None or one of"),
+        ({"table_dtype": "int2"}, ValueError, "table_dtype must be None or one of"),
     ):
         with pytest.raises(error, match=text):
             model.export(tmp_path / "out", **arguments)

@@ -13,6 +13,7 @@ from tests.support.serving import DENSE, FAMILIES
 from tfrec_models import DLRM
 from tfrec_models.datasets import Dense, Schema, Sparse, read
 from tfrec_models.serving import Metadata, RequestWriter, export
+from tfrec_models.serving.candidate_requests import candidates_of, one_request
 
 RAW = ("serving_raw", "serving_raw_examples")
 WORDS = ["apple", "pear", "fig", "", "x" * 70, "ünï", "a|b"]
@@ -260,7 +261,7 @@ def test_schemas_that_do_not_fit(served, tmp_path):
 
 
 def test_request_features_of_a_schema(served, tmp_path):
-    """Dense columns belong to the request by their names; every signature is warmed up."""
+    """Dense columns belong by name; all signatures are warmed up and score one user alike."""
     path = export(
         served.model, tmp_path, schema=served.schema, request_features=["seen", "age", "user id"]
     )
@@ -275,6 +276,22 @@ def test_request_features_of_a_schema(served, tmp_path):
         asked.append(request.model_spec.signature_name)
         signatures[asked[-1]](**{name: tf.constant(array) for name, array in inputs.items()})
     assert set(asked) == set(signatures) == set(metadata.signatures)
+    log = served.log.to_pydict()
+    user = next(row for row in range(30) if log["user id"][row] and log["seen"][row])
+    log |= {name: [log[name][user]] * 30 for name in ("user id", "seen", "age")}
+    log = pa.table(log)
+    batch = next(iter(read(log, served.schema, batch_size=30)))[0]
+    once = candidates_of(one_request(batch, metadata), metadata)
+    logits = []
+    for signature, asked in ((RAW[0], log), (RAW[1], log), ("serving_candidates", once)):
+        inputs = RequestWriter(path).inputs(asked, signature)
+        inputs = {
+            name: tf.constant(array.tolist() if array.dtype == object else array)
+            for name, array in inputs.items()
+        }
+        logits.append(signatures[signature](**inputs)["logits"].numpy())
+    np.testing.assert_array_equal(logits[0], logits[1])
+    np.testing.assert_allclose(logits[0], logits[2], rtol=0, atol=1e-6)
     twice = {"request_features": ["age"], "request_dense": [1]}
     with pytest.raises(ValueError, match=r"request_dense must name each once, received \[1\]"):
         export(served.model, tmp_path, schema=served.schema, **twice)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
+from tfrec_models._two_levels import TwoLevels, call_on_levels
 from tfrec_models.layers.mlp import MLP
 
 
@@ -49,6 +51,10 @@ class DenseArch(keras.layers.Layer):
 
     def call(self, features):
         return self.model(features)
+
+    def call_levels(self, features: TwoLevels) -> tf.Tensor:
+        """Returns the output for candidates, the first product with the request made once."""
+        return call_on_levels(self.model, features)
 
     def compute_output_shape(self, input_shape):
         return self.model.compute_output_shape(input_shape)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
+from tfrec_models._two_levels import TwoLevels, call_on_levels, takes_levels
 from tfrec_models.dlrm.dense_arch import DenseArch
 from tfrec_models.dlrm.interaction_arch import InteractionArch
 from tfrec_models.dlrm.over_arch import OverArch
@@ -136,6 +138,40 @@ class DLRM(RankingModel):
         sparse = self.sparse_arch(sparse_features)
         sparse = with_equal_batch_sizes(sparse, dense)
         return self.over_arch(self.inter_arch(dense, sparse))
+
+    def rank_levels(self, dense: TwoLevels, sparse: TwoLevels) -> tf.Tensor:
+        """Returns the logits of candidates; what depends on their requests alone is made once each.
+
+        Args:
+            dense: `TwoLevels` of the dense features.
+            sparse: `TwoLevels` of the pooled embeddings, in table order.
+
+        Returns:
+            Tensor of shape `(C, num_outputs)`.
+        """
+        vectors = self._vectors_of_levels(dense, sparse)
+        if takes_levels(self.inter_arch):
+            return call_on_levels(self.over_arch, self.inter_arch.call_levels(vectors))
+        rows = vectors.repeated()
+        return self.over_arch(self.inter_arch(rows[:, 0], rows[:, 1:]))
+
+    def _vectors_of_levels(self, dense, sparse):
+        """The embeddings after the dense vector, a request's if all dense features are."""
+        sparse = sparse.map(lambda part: tf.cast(part, self.compute_dtype))
+        request, candidate = [sparse.request], [sparse.candidate]
+        columns = [
+            [1 + number for number in numbers]
+            for numbers in (sparse.request_columns, sparse.candidate_columns)
+        ]
+        if dense.candidate_columns:
+            candidate.insert(0, call_on_levels(self.dense_arch, dense)[:, tf.newaxis])
+            columns[1].insert(0, 0)
+        else:
+            request.insert(0, self.dense_arch(dense.request)[:, tf.newaxis])
+            columns[0].insert(0, 0)
+        return TwoLevels(
+            tf.concat(request, 1), tf.concat(candidate, 1), *columns, sparse.request_of
+        )
 
     @property
     def num_outputs(self) -> int:

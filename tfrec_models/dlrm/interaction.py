@@ -10,6 +10,9 @@ class Interaction(Protocol):
     the tables' embedding_dim and F the number of embeddings, it is called with dense features
     `(batch, D)` and sparse features `(batch, F, D)`, and gives `(batch, n)`.
 
+    It may also have `call_levels`, as `InteractionArch` has, for exports that take a request once
+    with many candidates; without it such an export repeats the request for each candidate.
+
     Example:
 
     >>> import keras

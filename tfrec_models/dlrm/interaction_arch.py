@@ -8,8 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_not_negative
+from tfrec_models._two_levels import TwoLevels
 from tfrec_models.execution import current
 from tfrec_models.execution.compiled import Compiled
+
+# Of one level, up to which they are multiplied pair by pair.
+MOST_VECTORS_BY_PAIR = 4
 
 
 def choose(n: int, k: int) -> int:
@@ -72,6 +76,16 @@ class InteractionArch(keras.layers.Layer):
         check_interaction_shapes(self, dense_features, sparse_features)
         return self.interaction(dense_features, sparse_features)
 
+    def call_levels(self, vectors: TwoLevels) -> TwoLevels:
+        """Returns the output for candidates, the products of two vectors of a request made once.
+
+        Args:
+            vectors: `TwoLevels` of the dense vector, column 0, and the embeddings.
+        """
+        return dot_interaction_of_levels(
+            vectors.map(lambda part: tf.cast(part, self.compute_dtype))
+        )
+
     def compute_output_shape(self, dense_features_shape, sparse_features_shape=None):
         batch, dim = dense_features_shape
         return (batch, dim + choose(self.num_sparse_features + 1, 2))
@@ -92,6 +106,85 @@ def dot_interaction(dense, sparse):
     """
     stacked = tf.concat([dense[:, tf.newaxis], sparse], axis=1)
     return tf.concat([dense, _pair_products(stacked)], axis=1)
+
+
+def dot_interaction_of_levels(vectors):
+    """`dot_interaction` of two levels.
+
+    Args:
+        vectors: `TwoLevels` of the dense vector, column 0, and the embeddings.
+
+    Returns:
+        `TwoLevels` of D + F (F + 1) / 2 columns.
+    """
+    dim = vectors.candidate.shape[2]
+    rows, columns = np.triu_indices(
+        len(vectors.request_columns) + len(vectors.candidate_columns), k=1
+    )
+    position = {
+        pair: dim + number
+        for number, pair in enumerate(zip(rows.tolist(), columns.tolist(), strict=True))
+    }
+    parts, places = {}, {}
+    for level, part, numbers in (
+        ("request", vectors.request, list(vectors.request_columns)),
+        ("candidate", vectors.candidate, list(vectors.candidate_columns)),
+    ):
+        parts[level], places[level] = [], []
+        if 0 in numbers:
+            parts[level].append(part[:, numbers.index(0)])
+            places[level] += range(dim)
+        if len(numbers) > 1:
+            parts[level].append(_few_pair_products(part))
+            firsts, seconds = np.triu_indices(len(numbers), k=1)
+            pairs = [(numbers[i], numbers[j]) for i, j in zip(firsts, seconds, strict=True)]
+            places[level] += [position[min(pair), max(pair)] for pair in pairs]
+    if vectors.request_columns and vectors.candidate_columns:
+        parts["candidate"].append(_cross_products(vectors))
+        places["candidate"] += [
+            position[min(ours, theirs), max(ours, theirs)]
+            for theirs in vectors.candidate_columns
+            for ours in vectors.request_columns
+        ]
+    request = parts["request"] or [vectors.request[:, :0, 0]]
+    return TwoLevels(
+        tf.concat(request, 1),
+        tf.concat(parts["candidate"], 1),
+        places["request"],
+        places["candidate"],
+        vectors.request_of,
+    )
+
+
+def _few_pair_products(stacked):
+    """`_pair_products`, pair by pair where there are few.
+
+    A product of two small matrices for each example takes several times as long, and has each pair
+    twice.
+    """
+    size = stacked.shape[1]
+    if size > MOST_VECTORS_BY_PAIR:
+        return _pair_products(stacked)
+    vectors = tf.unstack(stacked, axis=1)
+    pairs = zip(*np.triu_indices(size, k=1), strict=True)
+    return tf.stack([tf.reduce_sum(vectors[i] * vectors[j], axis=1) for i, j in pairs], axis=1)
+
+
+def _cross_products(vectors):
+    """Dot products of each vector of a candidate with each of its request: (C, n m)."""
+    ours, theirs = vectors.request, vectors.candidate
+    num_pairs, dim = ours.shape[1] * theirs.shape[1], theirs.shape[2]
+
+    def with_one_request():
+        products = tf.matmul(tf.reshape(theirs, [-1, dim]), ours[0], transpose_b=True)
+        return tf.reshape(products, [-1, num_pairs])
+
+    def with_several():
+        products = tf.matmul(theirs, vectors.of_candidates(ours), transpose_b=True)
+        return tf.reshape(products, [-1, num_pairs])
+
+    # One product of all candidates takes a fraction of one product for each.
+    return vectors.for_one_request(with_one_request, with_several)
 
 
 def _pair_products(stacked):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_sizes
+from tfrec_models._two_levels import TwoLevels, call_on_levels
 from tfrec_models.layers.mlp import MLP
 from tfrec_models.layers.perceptron import linear
 
@@ -56,6 +58,10 @@ class OverArch(keras.layers.Layer):
 
     def call(self, features):
         return self.linear(self.mlp(features))
+
+    def call_levels(self, features: TwoLevels) -> tf.Tensor:
+        """Returns the logits of candidates, the first product with the request made once."""
+        return self.linear(call_on_levels(self.mlp, features))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.layer_sizes[-1])

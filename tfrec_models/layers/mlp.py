@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_not_negative, check_sizes, check_width
+from tfrec_models._two_levels import TwoLevels, call_on_levels
 from tfrec_models.layers.activation import serialize_activation
 from tfrec_models.layers.perceptron import Perceptron
 
@@ -82,6 +84,16 @@ class MLP(keras.layers.Layer):
         for perceptron in self.perceptrons:
             inputs = perceptron(inputs)
         return inputs
+
+    def call_levels(self, inputs: TwoLevels) -> tf.Tensor:
+        """Returns the output for candidates, the first product with the request made once."""
+        if not self.perceptrons:
+            return inputs.repeated()
+        first, *others = self.perceptrons
+        outputs = call_on_levels(first, inputs)
+        for perceptron in others:
+            outputs = perceptron(outputs)
+        return outputs
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], [self.in_size, *self.layer_sizes][-1])

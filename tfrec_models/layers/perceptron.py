@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_not_negative, check_positive, check_width
+from tfrec_models._two_levels import TwoLevels
 from tfrec_models.layers.activation import activate, get_activation, serialize_activation
 
 
@@ -70,6 +71,10 @@ class Perceptron(keras.layers.Layer):
         check_width(self, inputs, self.in_size)
         return activate(self.activation, apply_linear(self.linear, inputs))
 
+    def call_levels(self, inputs: TwoLevels) -> tf.Tensor:
+        """Returns the output for candidates, the product with the request's columns made once."""
+        return activate(self.activation, _linear_of_levels(self.linear, inputs))
+
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.out_size)
 
@@ -94,6 +99,27 @@ def apply_linear(dense, inputs):
     # Grappler does not look beyond a change of shape, which costs nothing.
     outputs = tf.squeeze(tf.expand_dims(keras.ops.matmul(inputs, dense.kernel), 0), 0)
     return outputs if dense.bias is None else outputs + dense.bias
+
+
+def _linear_of_levels(dense, inputs):
+    """Returns `dense` of two levels: W x + b = (W_r r + b) + W_c c."""
+    # The kernel of a quantized layer is codes.
+    if not inputs.request_columns or dense.quantization_mode is not None:
+        return apply_linear(dense, inputs.repeated())
+    kernel, bias = (
+        None if weight is None else tf.cast(weight, dense.compute_dtype)
+        for weight in (dense.kernel, dense.bias)
+    )
+    inputs = inputs.map(lambda part: tf.cast(part, dense.compute_dtype))
+    request = tf.matmul(inputs.request, tf.gather(kernel, list(inputs.request_columns)))
+    request = request if bias is None else request + bias
+    if not inputs.candidate_columns:
+        return inputs.of_candidates(request)
+    kernel = tf.gather(kernel, list(inputs.candidate_columns))
+    return inputs.for_one_request(
+        lambda: tf.nn.bias_add(tf.matmul(inputs.candidate, kernel), request[0]),
+        lambda: tf.matmul(inputs.candidate, kernel) + inputs.of_candidates(request),
+    )
 
 
 def linear(in_size, out_size, bias=True, name="linear", **kwargs):

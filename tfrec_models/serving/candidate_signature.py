@@ -4,9 +4,15 @@ import tensorflow as tf
 
 from tfrec_models import execution
 from tfrec_models._checks.assertions import after, refuse_unless
+from tfrec_models._two_levels import TwoLevels, takes_levels
 from tfrec_models.serving.names import NUM_CANDIDATES
 from tfrec_models.serving.packed_checks import checked_bags
-from tfrec_models.serving.pooled_columns import check_is_pooled, pooled_rows
+from tfrec_models.serving.pooled_columns import (
+    PooledRows,
+    check_is_pooled,
+    embeddings_of,
+    pooled_levels,
+)
 from tfrec_models.serving.request_checks import checked_dense
 from tfrec_models.sparse.bag_batch import BagBatch
 from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
@@ -81,17 +87,26 @@ class CandidateSignature:
             request, candidate = self._levels.request, self._levels.candidate
             request_of = _request_of(inputs[NUM_CANDIDATES], self._num_candidates(inputs))
             bags = [self._bags(level, inputs) for level in (request, candidate)]
-            dense = self._dense(inputs, request_of)
-            rows = pooled_rows(self._model, self._levels, *bags, request_of)
-            ids = tf.zeros([tf.size(request_of), len(self._model.sparse_feature_names)], tf.int32)
-            with execution.changed(rows=rows):
-                sparse = (ids, tf.ones_like(ids, tf.float32)) if self._is_weighted else ids
-                logits = self._model.logits(dense, sparse, training=False)
-            logits = tf.cast(logits, tf.float32)
+            num_requests = tf.size(inputs[NUM_CANDIDATES])
+            dense = self._dense(inputs, num_requests, request_of)
+            pooled = pooled_levels(self._model, self._levels, *bags, num_requests, request_of)
+            logits = tf.cast(self._logits(dense, pooled), tf.float32)
             return {"logits": logits, "probabilities": tf.sigmoid(logits)}
 
         function = tf.function(rank_candidates, autograph=False)
         return function.get_concrete_function(**self._specs())
+
+    def _logits(self, dense, pooled):
+        """By the model's own way with two levels, else by rows that repeat the requests."""
+        model = self._model
+        if takes_levels(model, "rank_levels", beside=["rank", "call", "logits"]):
+            return model.rank_levels(dense, embeddings_of(model.embedding_bag_collection, pooled))
+        dense = dense.repeated()
+        ids = tf.zeros([tf.shape(dense)[0], len(model.sparse_feature_names)], tf.int32)
+        rows = {stack: PooledRows(vectors.repeated()) for stack, vectors in pooled.items()}
+        with execution.changed(rows=rows):
+            sparse = (ids, tf.ones_like(ids, tf.float32)) if self._is_weighted else ids
+            return model.logits(dense, sparse, training=False)
 
     def _num_candidates(self, inputs):
         candidate = self._levels.candidate
@@ -106,19 +121,14 @@ class CandidateSignature:
         offsets = offsets_from_lengths(lengths)
         return assemble(KeyedJaggedTensor, level.features, values, offsets, weights)
 
-    def _dense(self, inputs, request_of):
-        """The dense features of all candidates, in the model's order of columns."""
-        parts, columns = [], []
-        for level in (self._levels.request, self._levels.candidate):
-            if level.dense:
-                dense = inputs[level.dense_name]
-                is_request = level is self._levels.request
-                parts.append(tf.gather(dense, request_of) if is_request else dense)
-                columns += level.dense
-        dense = tf.concat(parts, 1)
-        if columns == sorted(columns):
-            return dense
-        return tf.gather(dense, [columns.index(n) for n in range(len(columns))], axis=1)
+    def _dense(self, inputs, num_requests, request_of):
+        """The dense features, as `TwoLevels`."""
+        request, candidate = self._levels.request, self._levels.candidate
+        parts = [
+            inputs[level.dense_name] if level.dense else tf.zeros([rows, 0])
+            for level, rows in ((request, num_requests), (candidate, tf.size(request_of)))
+        ]
+        return TwoLevels(*parts, request.dense, candidate.dense, request_of)
 
 
 def _request_of(counts, num_candidates):

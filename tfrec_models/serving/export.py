@@ -15,6 +15,7 @@ def export(
     *,
     version: int | None = None,
     table_dtype: str | None = None,
+    compute_dtype: str | None = None,
     padding_value: int = -1,
     sample: dict | None = None,
     request_features: list[str] | None = None,
@@ -42,7 +43,7 @@ def export(
       request's, one request after the other; `request_dense_features` `(R, n)`, `request_values`,
       `request_lengths` and `request_weights`, packed as in `serving_packed`, once a request; and
       `candidate_dense_features` and so on, once a candidate. An input without columns or features
-      is not there. Bags of requests are looked up and pooled once; outputs are those of C
+      is not there. What depends on the request alone is computed once; outputs are those of C
       examples. In its messages an example is a request or a candidate.
     - `serving_raw`, where there is a `schema`: the log's own columns, which the graph fills,
       transforms and hashes as `datasets.read` does. Dense columns are float64 `(B,)`, NaN where
@@ -65,14 +66,16 @@ def export(
         model: `RankingModel`, such as a `DLRM`.
         directory: path of the directory of all versions, made if it is not there.
         version: int, or None for the next free number.
-        table_dtype: "int8" for 8-bit codes with a scale and a bias for each row, "float16" or
-            "bfloat16"; None for the tables as they are. Tables that would not shrink stay as they
-            are. `Metadata` says what it costs in accuracy.
+        table_dtype: "int8" or "int4" for codes of 8 or 4 bits with a scale and a bias for each row,
+            "float16" or "bfloat16"; None for the tables as they are. Tables that would not shrink
+            stay as they are. `Metadata` says what it costs in accuracy.
+        compute_dtype: "bfloat16" for dense layers that compute in it, with weights and logits in
+            float32; None for what the model computes in. `Metadata` says what it costs in accuracy.
         padding_value: int, the id that pads the bags of `serving_rows`. It is left out before
             id policies apply.
         sample: a batch as the model takes it, `{"dense_features": ..., "sparse_features": ...}`,
-            for the warm-up requests and to measure what `table_dtype` costs; some hundred real
-            examples are best. None draws one at random.
+            for the warm-up requests and to measure what `table_dtype` and `compute_dtype` cost;
+            some hundred real examples are best. None draws one at random.
         request_features: list of str, the sparse features that belong to the request, such as
             those of the user, in `serving_candidates`; with a `schema` dense columns too, by name.
         request_dense: list of int, the columns of the dense features that do.
@@ -85,7 +88,8 @@ def export(
         TypeError: if `model` is no `RankingModel`, `directory` no path or `schema` no `Schema`.
         ValueError: if the directory is not local or is a file, if the export refuses `sample`, if
             the schema is of another model or not fitted, if the model reads ids otherwise than by
-            its collections where there are `request_features`, or an argument is out of range.
+            its collections where there are `request_features`, if "int4" tables have an odd
+            embedding_dim, or an argument is out of range.
         FileExistsError: if the version is there already.
 
     Example:
@@ -111,6 +115,7 @@ def export(
     artifact = Artifact(
         model,
         table_dtype=table_dtype,
+        compute_dtype=compute_dtype,
         padding_value=padding_value,
         sample=sample,
         request_features=request_features,

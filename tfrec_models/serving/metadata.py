@@ -23,13 +23,14 @@ class Metadata:
         tables: list of dict, one for each table: its rows, columns, features, id policy, dtype, and
             how far its rows are from the model's.
         accuracy_cost: dict with the differences in logits and probabilities that smaller tables
-            cause on the sample, or None for tables as they are in the model.
+            and `compute_dtype` cause on the sample, or None where both are as in the model.
         signatures: list of str, the signatures of the export.
         request_features: list of str, the sparse features that `serving_candidates` takes once a
             request.
         request_dense: list of int, the columns of the dense features that it takes so.
         raw_columns: list of dict, the columns of the log that the raw signatures take: name in
             the log, name of the input, kind of its values and whether rows hold any number.
+        compute_dtype: str, what the dense half computes in, or None for what the model does.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Metadata:
     request_features: Sequence[str] = ()
     request_dense: Sequence[int] = ()
     raw_columns: Sequence[dict] = ()
+    compute_dtype: str | None = None
 
     def write(self, version_path):
         """Writes it into an export."""

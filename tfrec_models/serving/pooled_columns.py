@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfrec_models._two_levels import TwoLevels
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.embeddings.lookup import pooled_lookup, store_of
@@ -35,40 +36,57 @@ def check_is_pooled(model):
         )
 
 
-def pooled_rows(model, levels, request_bags, candidate_bags, request_of):
-    """Looks the bags of both levels up, each once, and repeats those of requests.
+def pooled_levels(model, levels, request_bags, candidate_bags, num_requests, request_of):
+    """Looks the bags of both levels up, each once.
 
     Args:
         model: a built `RankingModel`.
         levels: `Levels`.
         request_bags, candidate_bags: `KeyedJaggedTensor` of the features of each level, of R
-            requests and C candidates.
+            requests and C candidates; None for a level without features.
+        num_requests: int scalar, R.
         request_of: int tensor `(C,)`, the request of each candidate.
 
     Returns:
-        A dict from `TableStack` to `PooledRows` of C examples, for `Execution.rows`.
+        A dict from `TableStack` to `TwoLevels` of its columns.
     """
-    rows = {}
+    pooled = {}
     for layer in tables_in(model):
         for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True):
             store, parts, columns = store_of(variable.value, stack), [], []
-            for level, bags in ((levels.request, request_bags), (levels.candidate, candidate_bags)):
+            for level, bags, rows in (
+                (levels.request, request_bags, num_requests),
+                (levels.candidate, candidate_bags, tf.size(request_of)),
+            ):
                 part, numbers = _columns_of(stack, level.features)
-                if not numbers:
-                    continue
-                bags = SparseFeatures(bags, level.features, layer.is_weighted)
-                bags = bags.select(part.feature_names)
-                pooled = pooled_lookup(variable.value, part, bags, training=False, store=store)
-                if level is levels.request:
-                    pooled = tf.gather(pooled, request_of)
-                parts.append(pooled)
-                columns += numbers
-            pooled = tf.concat(parts, 1)
-            if columns != sorted(columns):
-                order = [columns.index(number) for number in range(len(columns))]
-                pooled = tf.gather(pooled, order, axis=1)
-            rows[stack] = PooledRows(pooled)
-    return rows
+                if numbers:
+                    bags = SparseFeatures(bags, level.features, layer.is_weighted)
+                    bags = bags.select(part.feature_names)
+                    parts.append(pooled_lookup(variable.value, part, bags, False, store))
+                else:
+                    parts.append(tf.zeros([rows, 0, stack.embedding_dim], variable.dtype))
+                columns.append(numbers)
+            pooled[stack] = TwoLevels(*parts, *columns, request_of)
+    return pooled
+
+
+def embeddings_of(layer, pooled):
+    """Returns the pooled vectors of a collection in table order, as `TwoLevels`.
+
+    Args:
+        layer: `EmbeddingBagCollection`.
+        pooled: what `pooled_levels` returned.
+    """
+    order = [(name, table.name) for table in layer.tables for name in table.feature_names]
+    request, candidate, columns = [], [], ([], [])
+    for stack in layer.table_stacks:
+        vectors = pooled[stack].map(lambda part: tf.cast(part, layer.compute_dtype))
+        request.append(vectors.request)
+        candidate.append(vectors.candidate)
+        places = [order.index((name, table.name)) for name, table in stack.columns]
+        columns[0].extend(places[number] for number in vectors.request_columns)
+        columns[1].extend(places[number] for number in vectors.candidate_columns)
+    return TwoLevels(tf.concat(request, 1), tf.concat(candidate, 1), *columns, vectors.request_of)
 
 
 def _columns_of(stack, features):

@@ -6,44 +6,55 @@ import tensorflow as tf
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.embeddings.table_rows import DecodedRows
 
-TABLE_DTYPES = ("int8", "float16", "bfloat16")
+TABLE_DTYPES = ("int8", "int4", "float16", "bfloat16")
 _CHUNK_ROWS = 65_536
 _SCALE_BYTES = 8
+_NUM_BITS = {"int8": 8, "int4": 4}
 
 
-class Int8Rows(DecodedRows):
-    """Rows of 8-bit codes, with a scale s and a bias b for each row: `s code + b`.
+class CodedRows(DecodedRows):
+    """Rows of codes of few bits, with a scale s and a bias b for each row: `s code + b`.
 
-    As TorchRec's quantised collections: b is the smallest value of the row, and s a 255th of the
-    range, so a value is off by half of that at most.
+    As TorchRec's quantised collections: b is the smallest value of the row, and s the range over
+    the largest code, so a value is off by half of that at most.
 
     Args:
         num_rows: int.
         embedding_dim: int.
         dtype: the dtype of the rows when read.
+        num_bits: 8, or 4 for two codes in a byte: those of the first half of the columns are the
+            low bits. `embedding_dim` must be even then.
     """
 
-    stored_dtype = "int8"
-
-    def __init__(self, num_rows, embedding_dim, dtype):
+    def __init__(self, num_rows, embedding_dim, dtype, num_bits):
         super().__init__(dtype)
-        self.codes = tf.Variable(tf.zeros([num_rows, embedding_dim], tf.uint8), trainable=False)
+        self.stored_dtype, self._is_packed = f"int{num_bits}", num_bits == 4
+        self._largest = 2**num_bits - 1
+        shape = [num_rows, embedding_dim * num_bits // 8]
+        self.codes = tf.Variable(tf.zeros(shape, tf.uint8), trainable=False)
         self.scale_and_bias = tf.Variable(tf.zeros([num_rows, 2]), trainable=False)
 
     def write(self, first, values):
         """Encodes an array of rows, from row `first` on."""
         low = values.min(axis=1, keepdims=True).astype(np.float32)
-        scale = ((values.max(axis=1, keepdims=True) - low) / 255).astype(np.float32)
+        scale = ((values.max(axis=1, keepdims=True) - low) / self._largest).astype(np.float32)
         # A constant row has no range: all codes are 0, and the bias is the value.
-        codes = np.rint((values - low) / np.where(scale == 0, 1, scale)).clip(0, 255)
+        codes = np.rint((values - low) / np.where(scale == 0, 1, scale)).clip(0, self._largest)
+        codes = codes.astype(np.uint8)
+        if self._is_packed:
+            first_half, second_half = np.split(codes, 2, axis=1)
+            codes = first_half | second_half << 4
         rows = slice(first, first + len(values))
-        self.codes[rows].assign(codes.astype(np.uint8))
+        self.codes[rows].assign(codes)
         self.scale_and_bias[rows].assign(np.concatenate([scale, low], axis=1))
 
     def read_rows(self, rows):
         scale, bias = tf.split(tf.gather(self.scale_and_bias, rows), 2, axis=-1)
-        codes = tf.cast(tf.gather(self.codes, rows), tf.float32)
-        return tf.cast(codes * scale + bias, self.dtype)
+        codes = tf.gather(self.codes, rows)
+        if self._is_packed:
+            halves = [tf.bitwise.bitwise_and(codes, 15), tf.bitwise.right_shift(codes, 4)]
+            codes = tf.concat(halves, -1)
+        return tf.cast(tf.cast(codes, tf.float32) * scale + bias, self.dtype)
 
 
 class HalfRows(DecodedRows):
@@ -81,6 +92,9 @@ def compact_rows(model, table_dtype):
 
     Returns:
         A dict from `TableStack` to the rows that lookups read in place of its variable.
+
+    Raises:
+        ValueError: if a table of an odd embedding_dim would be int4.
     """
     rows = {
         stack: _make_rows(stack, variable, table_dtype)
@@ -115,8 +129,18 @@ def _make_rows(stack, variable, table_dtype):
     dtype = tf.as_dtype(variable.dtype)
     shape = stack.num_rows, stack.embedding_dim
     row_bytes = stack.embedding_dim * dtype.size
-    if table_dtype == "int8" and stack.embedding_dim + _SCALE_BYTES < row_bytes:
-        return Int8Rows(*shape, dtype)
+    if table_dtype in _NUM_BITS:
+        num_bits = _NUM_BITS[table_dtype]
+        if stack.embedding_dim * num_bits / 8 + _SCALE_BYTES >= row_bytes:
+            return None
+        if stack.embedding_dim * num_bits % 8:
+            names = [table.name for table in stack.tables]
+            raise ValueError(
+                f"table_dtype={table_dtype!r} holds two numbers in a byte and needs an even "
+                f"embedding_dim, received {stack.embedding_dim} of tables {names}. Use 'int8', or "
+                f"train with an embedding_dim of {stack.embedding_dim + 1}."
+            )
+        return CodedRows(*shape, dtype, num_bits)
     if table_dtype in ("float16", "bfloat16") and dtype.size > 2:
         return HalfRows(*shape, dtype, table_dtype)
     return None

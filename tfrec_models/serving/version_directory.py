@@ -65,6 +65,28 @@ def whole_directory(filepath):
 
 
 @contextlib.contextmanager
+def new_directory(path):
+    """Gives a directory to write into, and makes it `path` at the end, where nothing may be.
+
+    As `new_version`, whose numbers are given by the caller here.
+
+    Args:
+        path: path of the directory; those above it are made if they are not there.
+
+    Yields:
+        `Pending`, as `new_version`.
+
+    Raises:
+        TypeError, ValueError: if it is no local path.
+        FileExistsError: if there is something.
+    """
+    target = _local(path, "out", "a new version")
+    _check_absent(target)
+    with _written_beside(target.parent, lambda path: _publish_at(path, target)) as pending:
+        yield pending
+
+
+@contextlib.contextmanager
 def _written_beside(parent, publish):
     """Gives a directory in `parent` that `publish` renames, once all of it is on the disk."""
     parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +166,21 @@ def _replace(path, target):
             os.rename(old, target)
             raise
         shutil.rmtree(old)
+    return target
+
+
+def _check_absent(target):
+    if target.exists():
+        raise FileExistsError(f"{target} is there already. Name another directory.")
+
+
+def _publish_at(path, target):
+    try:
+        # A directory does not replace one that has files.
+        os.rename(path, target)
+    except OSError:
+        _check_absent(target)
+        raise
     return target
 
 
