@@ -58,8 +58,8 @@ def _(layer: layers.SwishLayerNorm):
 def _(layer: layers.Perceptron):
     if layer.batch_normalization:
         raise ValueError(
-            f"{layer.name!r} has batch normalization, which TorchRec's Perceptron has not; save the "
-            "model as a .keras file instead."
+            f"{layer.name!r} has batch normalization, which TorchRec's Perceptron has not; "
+            "save the model as a .keras file instead."
         )
     entries = under("_linear", layer.linear)
     if isinstance(layer.activation, layers.SwishLayerNorm):

@@ -1,0 +1,201 @@
+"""A recipe from command to files: what a run leaves, and that it can be repeated."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tfrec_models import native
+from tfrec_models.__main__ import main
+from tfrec_models.metrics import auc
+from tfrec_models.recipes import Recipe, evaluate, train
+
+
+def log(rows, seed):
+    """Clicks that depend on the parity of an item, some of it unseen in other logs."""
+    rng = np.random.default_rng(seed)
+    items = rng.integers(0, 20, rows)
+    noise = rng.uniform(size=rows) < 0.1
+    return pa.table(
+        {
+            "clicked": ((items % 2 == 0) ^ noise).astype("int8"),
+            "price": rng.normal(size=rows),
+            "item": items.astype(str),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with three logs and a recipe of them."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, part in enumerate(("train", "validation", "test")):
+        pq.write_table(log(600, seed), folder / f"{part}.parquet")
+    recipe = Recipe.from_dict(
+        {
+            "name": "tiny",
+            "published": {"auc": 0.9},
+            "data": {
+                **{part: f"{folder}/{part}.parquet" for part in ("train", "validation", "test")},
+                "schema": {
+                    "label": "clicked",
+                    "dense": [{"name": "price"}],
+                    "sparse": [{"name": "item", "ids": "vocabulary"}],
+                },
+                "batch_size": 100,
+            },
+            "tables": {"dim": 4},
+            "model": {"over_arch_layer_sizes": [8, 1]},
+            "optimizer": {"tables": {"learning_rate": 0.02}, "dense": {"learning_rate": 0.02}},
+            "regularization": {"dropout": 0.1, "batch_normalization": True},
+            "training": {"epochs": 6, "early_stopping_patience": 2, "reduce_lr_patience": 1},
+        }
+    )
+    recipe.save(folder / "tiny.yaml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    """The folder of a run by the command."""
+    out = folder / "run"
+    assert main(["train", str(folder / "tiny.yaml"), "--set", "seed=7", "--out", str(out)]) == 0
+    return out
+
+
+def test_what_a_run_leaves(run):
+    """Every setting, the fitted schema, a line an epoch, metrics, predictions and the data's sums."""
+    recipe = Recipe.load(run / "recipe.yaml")
+    assert (recipe.seed, recipe.training.min_learning_rate) == (7, 0.0)
+    learned = yaml.safe_load((run / "schema.yaml").read_text())["learned"]
+    assert len(learned["vocabularies"]["item"]) == 20
+    metrics = json.loads((run / "metrics.json").read_text())
+    lines = list(csv.DictReader((run / "log.csv").open()))
+    assert len(lines) == metrics["epochs"] <= 6
+    best = lines[metrics["best_epoch"] - 1]
+    assert metrics["train"]["auc"] == pytest.approx(float(best["auc"]))
+    assert metrics["validation"]["auc"] == pytest.approx(float(best["val_auc"]), abs=1e-4)
+    assert float(best["val_auc"]) == max(float(line["val_auc"]) for line in lines)
+    assert "learning_rate_tables" in best
+    predictions = np.load(run / "predictions.npz")
+    labels, scores = predictions["label"], predictions["score"].astype(np.float64)
+    assert labels.shape == scores.shape == (600,)
+    # By the labels and probabilities alone.
+    assert metrics["test"]["auc"] == pytest.approx(auc(labels, scores), abs=2e-4)
+    expected = -np.mean(labels * np.log(scores) + (1 - labels) * np.log(1 - scores))
+    assert metrics["test"]["log_loss"] == pytest.approx(expected, abs=1e-5)
+    assert metrics["test"]["auc"] > 0.8
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["seed"] == 7 and environment["cores"] >= 1 and environment["machine"]
+    assert environment["versions"]["keras"] == keras.__version__
+    (data,) = environment["data"]["test"]
+    assert (data["path"], data["rows"], len(data["sha256"])) == ("test.parquet", 600, 64)
+    assert not (run / "backup").exists()
+
+
+def test_commands_on_a_run(run, tmp_path, capsys):
+    """`evaluate` finds the run's numbers again, `export` writes a version; a run is not lost."""
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert main(["evaluate", str(run)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == pytest.approx(metrics["test"], abs=1e-6)
+    assert main(["export", str(run), "--out", str(tmp_path / "serving")]) == 0
+    assert (tmp_path / "serving/1/saved_model.pb").exists()
+    assert main(["train", "frappe_dlrm", "--out", str(run)]) == 1
+    assert "holds a finished run; choose another --out" in capsys.readouterr().err
+    assert main(["train", str(run / "recipe.yaml"), "--out", str(run), "--resume"]) == 1
+    assert "holds a finished run, which cannot be resumed" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert "must be the folder of a finished run" in capsys.readouterr().err
+
+
+def test_plain_lines_outside_a_terminal(folder, tmp_path, capsys):
+    """One line an epoch with its numbers and the time left, no bar; the numbers after them."""
+    arguments = ["--set", "training.epochs=2", "--out", str(tmp_path / "run")]
+    assert main(["train", str(folder / "tiny.yaml"), *arguments]) == 0
+    out = capsys.readouterr().out
+    epochs = [line for line in out.splitlines() if line.startswith("epoch ")]
+    assert [line.split()[1] for line in epochs] == ["1/2", "2/2"]
+    assert "val_auc" in epochs[0] and "left" in epochs[0]
+    assert "\b" not in out and "min_learning_rate: 0.0" in out
+    assert "published: auc 0.90000" in out
+
+
+def weights_of(recipe, out):
+    train(recipe, out, progress=False)
+    return keras.models.load_model(out / "model.keras").get_weights()
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_repeated_run_has_the_same_weights(folder, tmp_path, kernels):
+    """To the bit, with dropout and shuffling, with the native kernels and without."""
+    recipe = Recipe.load(folder / "tiny.yaml").override(["training.epochs=2"])
+    before = native.is_native_enabled()
+    native.set_native_enabled(kernels)
+    try:
+        first = weights_of(recipe, tmp_path / "first")
+        second = weights_of(recipe, tmp_path / "second")
+    finally:
+        native.set_native_enabled(before)
+    for weight, again in zip(first, second, strict=True):
+        np.testing.assert_array_equal(weight, again)
+
+
+def test_interrupted_run_goes_on(folder, tmp_path, capsys):
+    """At the epoch after the last that was finished, with its log; without asking it is refused."""
+    recipe = Recipe.load(folder / "tiny.yaml").override(["training.early_stopping_patience=null"])
+
+    class Killed(Exception):
+        """Stands for the end of the process."""
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                raise Killed
+
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        import sys
+
+        from tfrec_models.recipes import train as module  # noqa: F401
+
+        train_module = sys.modules["tfrec_models.recipes.train"]
+        original = train_module.callbacks_of
+        patch.setattr(train_module, "callbacks_of", lambda *a: [*original(*a), Kill()])
+        with pytest.raises(Killed):
+            train(recipe, out, progress=False)
+    assert not (out / "metrics.json").exists()
+    with pytest.raises(FileExistsError, match="was interrupted; go on with --resume"):
+        train(recipe, out, progress=False)
+    metrics = train(recipe, out, resume=True, progress=False)
+    lines = list(csv.DictReader((out / "log.csv").open()))
+    assert [line["epoch"] for line in lines] == ["0", "1", "2", "3", "4", "5"]
+    assert metrics["epochs"] == 6
+
+
+def test_bad_data(folder, tmp_path):
+    """Files that are not there, labels other than 0 and 1, and no rows to evaluate are named."""
+    recipe = Recipe.load(folder / "tiny.yaml")
+    with pytest.raises(FileNotFoundError, match="data.test names files that are not there: 'no'"):
+        train(recipe.override(["data.test=no"]), tmp_path / "a", progress=False)
+    with pytest.raises(ValueError, match="data.train must name the training rows, received null"):
+        train(recipe.override(["data.train=null"]), tmp_path / "b", progress=False)
+    with pytest.raises(FileNotFoundError, match="no ready schema 'frape'; did you mean 'frappe'"):
+        train(recipe.override(["data.schema=frape"]), tmp_path / "c", progress=False)
+    table = log(50, 0)
+    wrong = table.set_column(0, "clicked", pa.array([2] * 50))
+    pq.write_table(wrong, tmp_path / "wrong.parquet")
+    setting = f"data.train={tmp_path / 'wrong.parquet'}"
+    with pytest.raises(Exception, match="Labels must be 0 or 1, received others"):
+        train(recipe.override([setting]), tmp_path / "d", progress=False)
+    assert not (tmp_path / "a").exists() or not list((tmp_path / "a").iterdir())
+
+
+def test_evaluate_other_files(run, folder):
+    """Any files of the schema's columns; those of training here, which the model has seen."""
+    assert evaluate(run, str(folder / "train.parquet"))["auc"] > 0.8
