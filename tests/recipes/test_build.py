@@ -167,7 +167,7 @@ def test_warmup_decay():
 
 
 def test_description_by_hand():
-    """Two tables of 10 and 20 x 4, three features: parameters, bytes and products of one example."""
+    """Two tables of 10 and 20 x 4, three features: parameters, bytes and products."""
     schema = Schema(
         "y",
         sparse=[

@@ -69,7 +69,7 @@ def run(folder):
 
 
 def test_what_a_run_leaves(run):
-    """Every setting, the fitted schema, a line an epoch, metrics, predictions and the data's sums."""
+    """Every setting, the fitted schema, a line an epoch, metrics, predictions, checksums."""
     recipe = Recipe.load(run / "recipe.yaml")
     assert (recipe.seed, recipe.training.min_learning_rate) == (7, 0.0)
     learned = yaml.safe_load((run / "schema.yaml").read_text())["learned"]

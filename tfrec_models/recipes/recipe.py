@@ -164,15 +164,17 @@ class Recipe(Section):
 
 
 def _set(config, key, value, known):
+    """Sets a value of nested mappings; within those whose keys are free, any key."""
     *path, last = key.split(".")
-    place, names = config, []
+    place, is_free = config, False
     for name in path:
-        names.append(name)
-        if not isinstance(place.get(name), dict) and names[-1] not in _FREE:
-            raise ValueError(f"A recipe has no key {key}{nearest(key, known)}")
-        if place.get(name) is None:
-            place[name] = {}
-        place = place[name]
-    if last not in place and not any(name in _FREE for name in path):
+        inner = place.get(name)
+        is_free = is_free or name in _FREE
+        if not isinstance(inner, dict):
+            if not is_free:
+                raise ValueError(f"A recipe has no key {key}{nearest(key, known)}")
+            inner = place[name] = {}
+        place = inner
+    if last not in place and not is_free:
         raise ValueError(f"A recipe has no key {key}{nearest(key, known)}")
     place[last] = value
