@@ -1,6 +1,7 @@
 """`python -m tfrec_models`: trains, evaluates, exports and describes by recipes."""
 
 import argparse
+import importlib
 import json
 import sys
 
@@ -157,9 +158,9 @@ def _add_report(commands):
 
 
 def _report(chosen):
-    from tfrec_models.report import write_report
-
-    print(write_report(chosen.run_folder, other=chosen.other, out=chosen.out))
+    # Its plots need matplotlib, which training does not.
+    report = importlib.import_module("tfrec_models.report")
+    print(report.write_report(chosen.run_folder, other=chosen.other, out=chosen.out))
     return 0
 
 

@@ -181,8 +181,8 @@ def test_interrupted_run_goes_on(folder, tmp_path, capsys):
 def test_bad_data(folder, tmp_path):
     """Files that are not there, labels other than 0 and 1, and no rows to evaluate are named."""
     recipe = Recipe.load(folder / "tiny.yaml")
-    with pytest.raises(FileNotFoundError, match="data.test names files that are not there: 'no'"):
-        train(recipe.override(["data.test=no"]), tmp_path / "a", progress=False)
+    with pytest.raises(FileNotFoundError, match="data.test names files that are not there: 'gone'"):
+        train(recipe.override(["data.test=gone"]), tmp_path / "a", progress=False)
     with pytest.raises(ValueError, match="data.train must name the training rows, received null"):
         train(recipe.override(["data.train=null"]), tmp_path / "b", progress=False)
     with pytest.raises(FileNotFoundError, match="no ready schema 'frape'; did you mean 'frappe'"):

@@ -97,7 +97,10 @@ class DLRM(RankingModel):
     ) -> None:
         super().__init__(dense_in_features, **kwargs)
         policy = self.dtype_policy
-        regularization = {"batch_normalization": batch_normalization, "dropout": dropout}
+        regularization: dict[str, Any] = {
+            "batch_normalization": batch_normalization,
+            "dropout": dropout,
+        }
         self.sparse_arch = SparseArch(embedding_bag_collection, dtype=policy, name="sparse_arch")
         self.dense_arch = DenseArch(
             dense_in_features,

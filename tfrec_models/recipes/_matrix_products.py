@@ -26,8 +26,10 @@ def product_flops(function, *specs) -> int:
 def _flops(operation):
     if operation.type not in _TRANSPOSED:
         return 0
-    first = operation.inputs[0].shape
     is_transposed = operation.get_attr(_TRANSPOSED[operation.type][0])
     # What is not known is the batch.
-    sizes = [1 if size is None else size for size in operation.outputs[0].shape]
-    return 2 * math.prod(sizes) * (first[-2 if is_transposed else -1] or 1)
+    first, output = (
+        [1 if size is None else size for size in tensor.shape]
+        for tensor in (operation.inputs[0], operation.outputs[0])
+    )
+    return 2 * math.prod(output) * first[-2 if is_transposed else -1]

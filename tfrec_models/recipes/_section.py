@@ -62,11 +62,11 @@ class Section:
             object.__setattr__(self, field.name, value)
 
 
-def from_config(kind: type, config: Any, key: str = "", known: Any = ()) -> Any:
+def from_config(default: Section, config: Any, key: str = "", known: Any = ()) -> Any:
     """Returns a section of plain data.
 
     Args:
-        kind: class of the section.
+        default: section with the values of what is not given.
         config: mapping.
         key: str, where in the recipe it stands, such as "optimizer.tables.".
         known: list of str, the full names of all fields of a recipe.
@@ -77,24 +77,24 @@ def from_config(kind: type, config: Any, key: str = "", known: Any = ()) -> Any:
     if not isinstance(config, Mapping):
         place = f"{key.rstrip('.')} of a recipe" if key else "A recipe"
         raise ValueError(f"{place} must be a mapping of names to values, received {config!r}.")
-    hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    values = {}
+    hints = typing.get_type_hints(type(default))
+    fields = {field.name: field for field in dataclasses.fields(default)}
+    values: dict[str, Any] = {}
     for name, value in config.items():
         if name not in fields:
             names = [other for other in known if other.startswith(key)] or known or fields
             raise ValueError(f"A recipe has no key {key}{name}{nearest(f'{key}{name}', names)}")
         hint = hints[name]
         if dataclasses.is_dataclass(hint):
-            inner = None if value is None else from_config(hint, value, f"{key}{name}.", known)
-            values |= {} if inner is None else {name: inner}
+            if value is not None:
+                values[name] = from_config(getattr(default, name), value, f"{key}{name}.", known)
             continue
         values[name] = _converted(hint, value, key + name)
         _check_range(fields[name].metadata, values[name], key + name)
-    return kind(**values)
+    return dataclasses.replace(default, **values)
 
 
-def full_names(kind: type, key: str = "") -> list[str]:
+def full_names(kind: Any, key: str = "") -> list[str]:
     """The full names of all fields, such as "tables.dim"."""
     hints = typing.get_type_hints(kind)
     names = []

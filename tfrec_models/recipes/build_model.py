@@ -104,12 +104,12 @@ def uncompiled_model(
     recipe: Recipe, tables: EmbeddingBagCollection, num_dense: int
 ) -> RankingModel:
     """A recipe's model over any tables and number of dense features."""
-    sizes = recipe.model
+    sizes: Any = recipe.model
     if missing := sizes.missing():
         raise ValueError(
             f"model.kind {sizes.kind!r} needs {missing}, received null; set model.{missing[0]}=..."
         )
-    regularization = {
+    regularization: dict[str, Any] = {
         "dropout": recipe.regularization.dropout,
         "batch_normalization": recipe.regularization.batch_normalization,
     }

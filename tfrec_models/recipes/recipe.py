@@ -113,7 +113,7 @@ class Recipe(Section):
         Raises:
             ValueError: on an unknown key, or a value of another type or out of range.
         """
-        return from_config(cls, config, known=full_names(cls))
+        return from_config(cls(), config, known=full_names(cls))
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes all values, as YAML or JSON by the ending of the path; whole or not at all."""

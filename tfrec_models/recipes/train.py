@@ -11,7 +11,7 @@ import numpy as np
 from tfrec_models._files import atomic_path
 from tfrec_models.recipes._callbacks import callbacks_of, is_terminal
 from tfrec_models.recipes._environment import environment_of
-from tfrec_models.recipes.build_data import build_data
+from tfrec_models.recipes.build_data import PARTS, build_data
 from tfrec_models.recipes.build_model import build_model
 from tfrec_models.recipes.build_schema import build_schema
 from tfrec_models.recipes.recipe import Recipe
@@ -84,7 +84,7 @@ def train(
         recipe = Recipe.load(run.recipe)
     keras.utils.set_random_seed(recipe.seed)
     schema = build_schema(recipe, progress)
-    datasets = {part: build_data(recipe, schema, part) for part in ("train", "validation", "test")}
+    datasets: dict[str, Any] = {part: build_data(recipe, schema, part) for part in PARTS}
     if datasets["train"] is None:
         raise ValueError("data.train must name the training rows, received null.")
     model = build_model(recipe, schema)
