@@ -125,18 +125,17 @@ def uncompiled_model(
         )
     if sizes.kind == "DeepFMRanker":
         return DeepFMRanker(tables, num_dense, sizes.deep_layer_sizes, **regularization, **keywords)
-    ends = (
-        sizes.dense_arch_layer_sizes or [recipe.tables.dim],
-        sizes.over_arch_layer_sizes,
-    )
+    ends = {
+        "dense_arch_layer_sizes": sizes.dense_arch_layer_sizes or [recipe.tables.dim],
+        "over_arch_layer_sizes": sizes.over_arch_layer_sizes,
+        **regularization,
+    }
     if sizes.kind == "DLRM":
         interaction = _interaction(recipe, len(tables.embedding_names), regularization)
-        return DLRM(tables, num_dense, *ends, interaction, **regularization, **keywords)
-    if sizes.kind == "DLRM_DCN":
-        cross = sizes.dcn_num_layers, sizes.dcn_low_rank_dim
-        return DLRM_DCN(tables, num_dense, *ends, *cross, **regularization, **keywords)
-    branches = sizes.interaction_branch1_layer_sizes, sizes.interaction_branch2_layer_sizes
-    return DLRM_Projection(tables, num_dense, *ends, *branches, **regularization, **keywords)
+        return DLRM(tables, num_dense, inter_arch=interaction, **ends, **keywords)
+    kinds: dict[str, Any] = {"DLRM_DCN": DLRM_DCN, "DLRM_Projection": DLRM_Projection}
+    inner = {name: getattr(sizes, name) for name in sizes.needed() if name not in ends}
+    return kinds[sizes.kind](tables, num_dense, **ends, **inner, **keywords)
 
 
 def _interaction(recipe, num_features, regularization):

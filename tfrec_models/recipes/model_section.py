@@ -62,10 +62,8 @@ class ModelSection(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        needed = [*USED[self.kind]]
-        optional = {"dense_arch_layer_sizes"}
+        needed, optional = self.needed(), {"dense_arch_layer_sizes"}
         if self.kind == "DLRM":
-            needed += INTERACTIONS[self.interaction]
             optional |= {"dcn_low_rank_dim"} if self.interaction == "parallel_dcn" else set()
         elif self.interaction != "dot":
             raise ValueError(
@@ -82,12 +80,14 @@ class ModelSection(Section):
                 f"{sorted({*needed, *optional} if self.kind.startswith('DLRM') else needed)}."
             )
 
+    def needed(self) -> list[str]:
+        """The sizes that the model is made of."""
+        return [*USED[self.kind], *(INTERACTIONS[self.interaction] if self.kind == "DLRM" else ())]
+
     def missing(self) -> list[str]:
         """The sizes that the model needs and that are not given."""
-        needed = [*USED[self.kind]]
-        needed += INTERACTIONS[self.interaction] if self.kind == "DLRM" else ()
         return [
             name
-            for name in needed
+            for name in self.needed()
             if name != "dense_arch_layer_sizes" and getattr(self, name) is None
         ]
