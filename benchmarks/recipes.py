@@ -44,7 +44,11 @@ def record(run, path):
     seed = settings.pop("seed")
     environment = json.loads((run / "environment.json").read_text())
     with open(run / "log.csv", encoding="utf-8") as file:
-        log = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        log = [
+            # Without validation rows their columns have NA.
+            {key: float(value) for key, value in row.items() if value != "NA"}
+            for row in csv.DictReader(file)
+        ]
     result = {
         "seed": seed,
         "metrics": json.loads((run / "metrics.json").read_text()),

@@ -1,7 +1,10 @@
 """A recipe from command to files: what a run leaves, and that it can be repeated."""
 
+import contextlib
 import csv
+import io
 import json
+import sys
 
 import keras
 import numpy as np
@@ -50,7 +53,7 @@ def folder(tmp_path_factory):
                 "batch_size": 100,
             },
             "tables": {"dim": 4},
-            "model": {"over_arch_layer_sizes": [8, 1]},
+            "model": {"interaction": "concat", "over_arch_layer_sizes": [8, 1]},
             "optimizer": {"tables": {"learning_rate": 0.02}, "dense": {"learning_rate": 0.02}},
             "regularization": {"dropout": 0.1, "batch_normalization": True},
             "training": {"epochs": 6, "early_stopping_patience": 2, "reduce_lr_patience": 1},
@@ -61,11 +64,19 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(folder):
-    """The folder of a run by the command."""
-    out = folder / "run"
-    assert main(["train", str(folder / "tiny.yaml"), "--set", "seed=7", "--out", str(out)]) == 0
-    return out
+def printed(folder):
+    """What the command prints for a run, its output no terminal."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        arguments = ["--set", "seed=7", "--out", str(folder / "run")]
+        assert main(["train", str(folder / "tiny.yaml"), *arguments]) == 0
+    return output.getvalue()
+
+
+@pytest.fixture(scope="module")
+def run(folder, printed):
+    """The folder of that run."""
+    return folder / "run"
 
 
 def test_what_a_run_leaves(run):
@@ -114,41 +125,49 @@ def test_commands_on_a_run(run, tmp_path, capsys):
     assert "must be the folder of a finished run" in capsys.readouterr().err
 
 
-def test_plain_lines_outside_a_terminal(folder, tmp_path, capsys):
-    """One line an epoch with its numbers and the time left, no bar; the numbers after them."""
-    arguments = ["--set", "training.epochs=2", "--out", str(tmp_path / "run")]
-    assert main(["train", str(folder / "tiny.yaml"), *arguments]) == 0
-    out = capsys.readouterr().out
-    epochs = [line for line in out.splitlines() if line.startswith("epoch ")]
-    assert [line.split()[1] for line in epochs] == ["1/2", "2/2"]
+def test_plain_lines_outside_a_terminal(run, printed):
+    """Every setting, one line an epoch with its numbers and the time left, no bar, the results."""
+    epochs = [line for line in printed.splitlines() if line.startswith("epoch ")]
+    num_epochs = json.loads((run / "metrics.json").read_text())["epochs"]
+    assert [line.split()[1] for line in epochs] == [f"{i + 1}/6" for i in range(num_epochs)]
     assert "val_auc" in epochs[0] and "left" in epochs[0]
-    assert "\b" not in out and "min_learning_rate: 0.0" in out
-    assert "published: auc 0.90000" in out
+    assert "\b" not in printed and "min_learning_rate: 0.0" in printed
+    assert "published: auc 0.90000" in printed
 
 
-def weights_of(recipe, out):
-    train(recipe, out, progress=False)
-    return keras.models.load_model(out / "model.keras").get_weights()
+def weights_of(run):
+    return keras.models.load_model(run / "model.keras").get_weights()
 
 
-@pytest.mark.parametrize("kernels", [True, False])
-def test_repeated_run_has_the_same_weights(folder, tmp_path, kernels):
-    """To the bit, with dropout and shuffling, with the native kernels and without."""
-    recipe = Recipe.load(folder / "tiny.yaml").override(["training.epochs=2"])
-    before = native.is_native_enabled()
-    native.set_native_enabled(kernels)
-    try:
-        first = weights_of(recipe, tmp_path / "first")
-        second = weights_of(recipe, tmp_path / "second")
-    finally:
-        native.set_native_enabled(before)
-    for weight, again in zip(first, second, strict=True):
+def test_repeated_run_has_the_same_weights(run, tmp_path):
+    """To the bit, with dropout and shuffling, of the recipe that the run has left."""
+    train(Recipe.load(run / "recipe.yaml"), tmp_path / "again", progress=False)
+    for weight, again in zip(weights_of(run), weights_of(tmp_path / "again"), strict=True):
+        np.testing.assert_array_equal(weight, again)
+
+
+def test_repeated_run_without_kernels(folder, tmp_path):
+    """The same holds for TensorFlow's operations, and for a run of training rows alone."""
+    recipe = Recipe.load(folder / "tiny.yaml").override(
+        [
+            "training.epochs=1",
+            "training.early_stopping_patience=null",
+            "training.reduce_lr_patience=null",
+            "data.validation=null",
+            "data.test=null",
+        ]
+    )
+    with native.native_disabled():
+        for name in ("first", "second"):
+            train(recipe, tmp_path / name, progress=False)
+    for weight, again in zip(*(weights_of(tmp_path / n) for n in ("first", "second")), strict=True):
         np.testing.assert_array_equal(weight, again)
 
 
 def test_interrupted_run_goes_on(folder, tmp_path, capsys):
     """At the epoch after the last that was finished, with its log; without asking it is refused."""
-    recipe = Recipe.load(folder / "tiny.yaml").override(["training.early_stopping_patience=null"])
+    settings = ["training.early_stopping_patience=null", "data.test=null"]
+    recipe = Recipe.load(folder / "tiny.yaml").override(settings)
 
     class Killed(Exception):
         """Stands for the end of the process."""
@@ -160,8 +179,6 @@ def test_interrupted_run_goes_on(folder, tmp_path, capsys):
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        import sys
-
         from tfrec_models.recipes import train as module  # noqa: F401
 
         train_module = sys.modules["tfrec_models.recipes.train"]

@@ -31,7 +31,7 @@ def checksums(source: Any) -> list[dict[str, Any]]:
     >>> path = pathlib.Path(tempfile.mkdtemp(), "log.csv")
     >>> _ = path.write_text("clicked")
     >>> checksums(path)[0]["sha256"][:8]
-    '80b16c58'
+    'd66440b2'
     """
     return [_record(file) for file in list_files(source)]
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import tfrec_models._version
+from tfrec_models._version import __version__
 from tfrec_models.datasets.checksums import checksums
 from tfrec_models.recipes.build_data import PARTS
 from tfrec_models.recipes.recipe import Recipe
@@ -24,7 +24,7 @@ def environment_of(recipe: Recipe) -> dict[str, Any]:
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "numpy": np.__version__,
-            "tfrec_models": tfrec_models._version.__version__,
+            "tfrec_models": __version__,
         },
         "commit": _commit(),
         "machine": processor_name(),
@@ -59,8 +59,8 @@ def cores() -> int:
 
 def _commit():
     """The commit of the clone that the package is imported from; None outside one."""
-    folder = pathlib.Path(tfrec_models._version.__file__).parent
-    if not (folder.parent / ".git").exists():
+    folder = pathlib.Path(__file__).parents[2]
+    if not (folder / ".git").exists():
         return None
     try:
         found = subprocess.run(

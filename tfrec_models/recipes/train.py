@@ -1,5 +1,6 @@
 """Trains a recipe."""
 
+import csv
 import json
 import os
 import time
@@ -119,9 +120,13 @@ def train(
 def _logged(recipe, run):
     """The training rows' numbers of the epoch whose weights the model has, and the epochs run."""
     with open(run.log, encoding="utf-8") as file:
-        names = file.readline().strip().split(",")
-        lines = [line.strip().split(",") for line in file if line.strip()]
-    log = {name: [float(line[i]) for line in lines] for i, name in enumerate(names)}
+        lines = list(csv.DictReader(file))
+    # Without validation rows Keras writes their columns all the same, with NA in each.
+    log = {
+        name: [float(line[name]) for line in lines]
+        for name in lines[0]
+        if not any(line[name] == "NA" for line in lines)
+    }
     best = len(lines) - 1
     chosen = recipe.training
     if chosen.early_stopping_patience is not None and chosen.monitor in log:
