@@ -66,14 +66,15 @@ def key_rows(section, prefix):
 
 def results_table():
     """A row for each recipe with results."""
+    results = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    if not results:
+        return "No results are recorded yet."
     lines = [
         "| recipe | seeds | test AUC | published | test log loss | published | epochs | minutes | "
         "machine |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
-        lines.append(row(json.loads(path.read_text())))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(row(json.loads(path.read_text())) for path in results)])
 
 
 def row(result):
