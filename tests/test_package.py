@@ -86,6 +86,7 @@ WITHOUT_EXAMPLE = {
     "tfrec_models.distribute.fit_on_servers": "a cluster",
     "tfrec_models.distribute.run_server": "a cluster",
     "tfrec_models.interop.torchrec.from_torchrec": "TorchRec",
+    "tfrec_models.recipes.evaluate": "a finished run",
 }
 
 

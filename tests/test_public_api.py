@@ -28,6 +28,7 @@ PACKAGES = [
             "metrics",
             "native",
             "optimizers",
+            "recipes",
             "report",
             "serving",
             "sparse",

@@ -67,14 +67,16 @@ def _name(part):
 
 
 def _loss_advice(loss, gives_logits):
-    if type(loss) in (keras.losses.BinaryCrossentropy, keras.losses.BinaryFocalCrossentropy):
-        name, takes_logits = type(loss).__name__, bool(loss.from_logits)
+    kind = type(loss)
+    if isinstance(takes_logits := getattr(loss, "from_logits", None), bool):
+        name = kind.__name__
     else:
         name, takes_logits = _LOSSES.get(_name(loss)), False
     if name is None or takes_logits == gives_logits:
         return None
     told = "from_logits=True" if gives_logits else ""
-    return f"for loss {_shown(loss)} write keras.losses.{name}({told})"
+    known = getattr(keras.losses, name, None) is not None
+    return f"for loss {_shown(loss)} write {'keras.losses.' if known else ''}{name}({told})"
 
 
 def _metric_advice(metric, gives_logits):
@@ -88,7 +90,19 @@ def _metric_advice(metric, gives_logits):
             return None
         told = "from_logits=True" if gives_logits else ""
         return f"for metric {_shown(metric)} write keras.metrics.{kind.__name__}({told})"
-    if kind in (metrics.BinaryAccuracy, metrics.Precision, metrics.Recall) and gives_logits:
+    if isinstance(takes_logits := getattr(metric, "from_logits", None), bool):
+        # Those of this package, and those of users that say so.
+        if takes_logits == gives_logits:
+            return None
+        told = "from_logits=True" if gives_logits else ""
+        return f"for metric {_shown(metric)} write {kind.__name__}({told})"
+    thresholded = (metrics.BinaryAccuracy, metrics.Precision, metrics.Recall)
+    if kind in thresholded and not gives_logits:
+        config = metric.get_config()
+        # Half of the logits, but all probabilities, are above it.
+        if config.get("threshold", config.get("thresholds")) in (0.0, [0.0]):
+            return f"for metric {_shown(metric)} write keras.metrics.{kind.__name__}()"
+    if kind in thresholded and gives_logits:
         config = metric.get_config()
         untouched = config.get("threshold") == 0.5 or (
             kind is not metrics.BinaryAccuracy

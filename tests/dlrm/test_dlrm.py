@@ -287,7 +287,9 @@ BAD_ARGUMENTS = {
     r"must end in the tables' embedding_dim 4, received dense_arch_layer_sizes=\[6, 5\]": {
         "dense_arch_layer_sizes": [6, 5]
     },
-    r"OverArch must have multiple layers: .* received \[1\]": {"over_arch_layer_sizes": [1]},
+    r"OverArch needs at least one layer, .* received \[\]": {"over_arch_layer_sizes": []},
+    "dropout must be 0 or above and below 1, received 1": {"dropout": 1},
+    "batch_normalization must be True or False, received 1": {"batch_normalization": 1},
     r"layer_sizes must be a list of positive integers, received \[0, 1\]": {
         "over_arch_layer_sizes": [0, 1]
     },

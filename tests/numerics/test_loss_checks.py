@@ -7,6 +7,7 @@ import pytest
 
 from tests.numerics.models import make
 from tfrec_models import DLRMTrain
+from tfrec_models.metrics import Calibration, ExactAUC, NormalizedEntropy
 
 
 def complaints(model, **arguments):
@@ -48,6 +49,18 @@ def test_probabilities_taken_for_logits():
     assert "gives probabilities, received losses or metrics that take logits" in message
     assert "write keras.losses.BinaryCrossentropy()" in message
     assert "write keras.metrics.AUC()" in message
+
+
+def test_metrics_of_this_package():
+    """They say themselves what they take; so do thresholds of Keras's for logits."""
+    (message,) = complaints(make("DLRM"), loss="mse", metrics=[ExactAUC(), Calibration()])
+    assert "for metric ExactAUC write ExactAUC(from_logits=True)" in message
+    assert "for metric Calibration write Calibration(from_logits=True)" in message
+    logits = [NormalizedEntropy(from_logits=True), keras.metrics.BinaryAccuracy(threshold=0.0)]
+    (message,) = complaints(make("SimpleDeepFMNN"), loss="mse", metrics=logits)
+    assert "for metric NormalizedEntropy write NormalizedEntropy()" in message
+    assert "for metric BinaryAccuracy write keras.metrics.BinaryAccuracy()" in message
+    assert not complaints(make("DLRM"), loss="mse", metrics=[ExactAUC(from_logits=True)])
 
 
 def test_no_false_alarms():

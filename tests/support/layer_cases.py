@@ -131,6 +131,12 @@ DENSE_LAYERS = {
         dense(5),
         columns(3),
     ),
+    "MLPNormalizedDropout": LayerCase(
+        lambda: layers.MLP(5, [4, 3], batch_normalization=True, dropout=0.5),
+        dense(5),
+        columns(3),
+        {"is_deterministic_in_training": False},
+    ),
     "SwishLayerNorm": LayerCase(lambda: layers.SwishLayerNorm(5), dense(5), columns(5)),
     "CrossNet": LayerCase(lambda: layers.CrossNet(5, 2), dense(5), columns(5)),
     "LowRankCrossNet": LayerCase(
@@ -185,6 +191,14 @@ PARTS = {
     "InteractionArch": LayerCase(
         lambda: dlrm.InteractionArch(3), dense_and_sparse, columns(10), NO_WEIGHTS
     ),
+    "InteractionConcatArch": LayerCase(
+        lambda: dlrm.InteractionConcatArch(3), dense_and_sparse, columns(16), NO_WEIGHTS
+    ),
+    "InteractionParallelDCNArch": LayerCase(
+        lambda: dlrm.InteractionParallelDCNArch(3, layers.CrossNet(16, 1), layers.MLP(16, [5, 2])),
+        dense_and_sparse,
+        columns(18),
+    ),
     "InteractionDCNArch": LayerCase(
         lambda: dlrm.InteractionDCNArch(3, layers.LowRankCrossNet(16, 1, 2)),
         dense_and_sparse,
@@ -228,6 +242,21 @@ MODELS = {
         lambda: DLRM(feature_in_two_tables(), 5, [6, 4], [5, 1]),
         model_inputs("single"),
         columns(1),
+    ),
+    "DLRMParallelDCN": LayerCase(
+        lambda: DLRM(
+            feature_in_two_tables(),
+            5,
+            [6, 4],
+            [1],
+            dlrm.InteractionParallelDCNArch(
+                3, layers.CrossNet(16, 1), layers.MLP(16, [5, 2], batch_normalization=True)
+            ),
+            batch_normalization=True,
+        ),
+        model_inputs("ragged"),
+        columns(1),
+        {"is_deterministic_in_training": False},
     ),
     "DLRM_DCN": LayerCase(
         lambda: dlrm.DLRM_DCN(feature_in_two_tables(), 5, [6, 4], [5, 1], 2, 3),

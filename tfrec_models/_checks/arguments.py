@@ -45,6 +45,21 @@ def check_sizes(argument: str, values: Any) -> list[int]:
         ) from None
 
 
+def check_bool(argument: str, value: Any) -> bool:
+    """Returns True or False; raises ValueError on anything else."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{argument} must be True or False, received {value!r}.")
+    return value
+
+
+def check_share(argument: str, value: Any) -> float:
+    """Returns a number, 0 or above and below 1, as a float; raises ValueError on anything else."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < 1:
+        raise ValueError(f"{argument} must be 0 or above and below 1, received {value!r}.")
+    return float(value)
+
+
 def check_width(layer: Any, inputs: Any, width: int) -> None:
     """Raises ValueError where the last axis of `inputs` is known not to be `width`."""
     columns = inputs.shape[-1] if len(inputs.shape) else None

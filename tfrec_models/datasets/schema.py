@@ -3,10 +3,10 @@
 import dataclasses
 import os
 
-from tfrec_models.datasets._names import nearest
+from tfrec_models._checks.names import nearest
+from tfrec_models._config_files import load_config, save_config
 from tfrec_models.datasets._prepared import prepared_schema
 from tfrec_models.datasets._schema_differences import differences_of
-from tfrec_models.datasets._schema_files import check_fields, load_config, save_config
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.sparse import Sparse
 from tfrec_models.embeddings.embedding_bag_collection import EmbeddingBagCollection
@@ -263,10 +263,10 @@ class Schema:
             version = config.get("version") if isinstance(config, dict) else config
             raise ValueError(f"A schema must have version {_VERSION}, received {version!r}.")
         config = {name: value for name, value in config.items() if name != "version"}
-        check_fields(cls, config)
+        _check_fields(cls, config)
         for what, kind in (("dense", Dense), ("sparse", Sparse)):
             for column in config.get(what) or []:
-                check_fields(kind, column)
+                _check_fields(kind, column)
             config[what] = [kind(**column) for column in config.get(what) or []]
         return cls(**config)
 
@@ -285,3 +285,11 @@ class Schema:
         for column in self.sparse:
             tables[column.like or column.name].append(column.name)
         return tables
+
+
+def _check_fields(kind, config):
+    """Raises ValueError on a name that is no field of a dataclass; names the nearest one."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in config:
+        if name not in names:
+            raise ValueError(f"{kind.__name__} has no field {name!r}{nearest(name, names)}")

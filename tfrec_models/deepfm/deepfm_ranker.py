@@ -52,6 +52,8 @@ class DeepFMRanker(RankingModel):
         dense_in_features: int, the number of dense features, 0 or more.
         deep_layer_sizes: list of at least one int, the layers of the MLP; a linear layer to one
             column follows.
+        batch_normalization: bool, whether every layer of the MLP normalizes over the batch.
+        dropout: float, the share of outputs of these layers that training sets to zero.
         **kwargs: those of `keras.Model`.
 
     Input shape:
@@ -93,6 +95,8 @@ class DeepFMRanker(RankingModel):
         embedding_bag_collection: EmbeddingBagCollection,
         dense_in_features: int,
         deep_layer_sizes: Sequence[int],
+        batch_normalization: bool = False,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(dense_in_features, **kwargs)
@@ -123,7 +127,12 @@ class DeepFMRanker(RankingModel):
         self.fm = FieldFactorizationMachine(dtype=policy, name="fm")
         num_fields = dense_in_features + self.num_sparse_features
         self.deep = MLP(
-            num_fields * self.embedding_dim, deep_layer_sizes, dtype=policy, name="deep"
+            num_fields * self.embedding_dim,
+            deep_layer_sizes,
+            batch_normalization=batch_normalization,
+            dropout=dropout,
+            dtype=policy,
+            name="deep",
         )
         self.deep_head = linear(deep_layer_sizes[-1], 1, bias=False, name="deep_head", dtype=policy)
 
@@ -191,4 +200,6 @@ class DeepFMRanker(RankingModel):
             ),
             "dense_in_features": self.dense_in_features,
             "deep_layer_sizes": self.deep.layer_sizes,
+            "batch_normalization": self.deep.batch_normalization,
+            "dropout": self.deep.dropout,
         }

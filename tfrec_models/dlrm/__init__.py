@@ -11,7 +11,9 @@ from tfrec_models.dlrm.dlrm_projection import DLRM_Projection
 from tfrec_models.dlrm.dlrm_train import DLRMTrain
 from tfrec_models.dlrm.interaction import Interaction
 from tfrec_models.dlrm.interaction_arch import InteractionArch, choose
+from tfrec_models.dlrm.interaction_concat_arch import InteractionConcatArch
 from tfrec_models.dlrm.interaction_dcn_arch import InteractionDCNArch
+from tfrec_models.dlrm.interaction_parallel_dcn_arch import InteractionParallelDCNArch
 from tfrec_models.dlrm.interaction_projection_arch import InteractionProjectionArch
 from tfrec_models.dlrm.over_arch import OverArch
 from tfrec_models.dlrm.sparse_arch import SparseArch
@@ -24,7 +26,9 @@ __all__ = [
     "DenseArch",
     "Interaction",
     "InteractionArch",
+    "InteractionConcatArch",
     "InteractionDCNArch",
+    "InteractionParallelDCNArch",
     "InteractionProjectionArch",
     "OverArch",
     "SparseArch",

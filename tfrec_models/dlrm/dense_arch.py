@@ -18,6 +18,8 @@ class DenseArch(keras.layers.Layer):
         in_features: int, the number of dense features; with 0 the output is a learned constant.
         layer_sizes: list of int, the layers' output columns. In DLRM the last must be the
             embedding dim D.
+        batch_normalization: bool, whether every layer normalizes over the batch.
+        dropout: float, the share of every layer's outputs that training sets to zero.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
@@ -27,7 +29,8 @@ class DenseArch(keras.layers.Layer):
         `(batch, layer_sizes[-1])`.
 
     Raises:
-        ValueError: on in_features below 0, layer sizes that are not positive, or none.
+        ValueError: on in_features below 0, layer sizes that are not positive, or none, or a dropout
+            that is not 0 or above and below 1.
 
     Example:
 
@@ -37,9 +40,23 @@ class DenseArch(keras.layers.Layer):
     TensorShape([20, 3])
     """
 
-    def __init__(self, in_features: int, layer_sizes: Sequence[int], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        layer_sizes: Sequence[int],
+        batch_normalization: bool = False,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.model = MLP(in_features, layer_sizes, dtype=self.dtype_policy, name="model")
+        self.model = MLP(
+            in_features,
+            layer_sizes,
+            batch_normalization=batch_normalization,
+            dropout=dropout,
+            dtype=self.dtype_policy,
+            name="model",
+        )
         if not self.model.layer_sizes:
             raise ValueError("DenseArch needs at least one layer, received layer_sizes=[].")
 
@@ -64,4 +81,6 @@ class DenseArch(keras.layers.Layer):
             **super().get_config(),
             "in_features": self.model.in_size,
             "layer_sizes": self.model.layer_sizes,
+            "batch_normalization": self.model.batch_normalization,
+            "dropout": self.model.dropout,
         }

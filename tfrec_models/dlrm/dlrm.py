@@ -35,8 +35,12 @@ class DLRM(RankingModel):
             embedding_dim D.
         dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
-        over_arch_layer_sizes: list of at least two int; the last is the number of logits.
+        over_arch_layer_sizes: list of at least one int; the last is the number of logits.
         inter_arch: a layer of the form `Interaction`, in place of `InteractionArch`.
+        batch_normalization: bool, whether every layer of both MLPs but that of the logits
+            normalizes over the batch.
+        dropout: float, the share of outputs of these layers that training sets to zero. Without
+            dense features the dense arch, a constant then, has neither.
         **kwargs: those of `keras.Model`.
 
     Input shape:
@@ -49,7 +53,7 @@ class DLRM(RankingModel):
     Raises:
         TypeError: on an inter_arch that is no layer.
         ValueError: on tables of unequal dims, a dense arch that does not end in D, an over arch
-            of one layer; at a call on inputs that do not fit.
+            without layers, a dropout out of range; at a call on inputs that do not fit.
 
     Example:
 
@@ -89,13 +93,24 @@ class DLRM(RankingModel):
         dense_arch_layer_sizes: Sequence[int],
         over_arch_layer_sizes: Sequence[int],
         inter_arch: keras.layers.Layer | None = None,
+        batch_normalization: bool = False,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(dense_in_features, **kwargs)
         policy = self.dtype_policy
+        regularization: dict[str, Any] = {
+            "batch_normalization": batch_normalization,
+            "dropout": dropout,
+        }
         self.sparse_arch = SparseArch(embedding_bag_collection, dtype=policy, name="sparse_arch")
         self.dense_arch = DenseArch(
-            dense_in_features, dense_arch_layer_sizes, dtype=policy, name="dense_arch"
+            dense_in_features,
+            dense_arch_layer_sizes,
+            dtype=policy,
+            name="dense_arch",
+            # A constant has no variance over the batch.
+            **(regularization if dense_in_features else {}),
         )
         dim, num_features = self.sparse_arch.embedding_dim, self.sparse_arch.num_sparse_features
         if dense_arch_layer_sizes[-1] != dim:
@@ -114,7 +129,11 @@ class DLRM(RankingModel):
         self.inter_arch = inter_arch
         over_in_features = inter_arch.compute_output_shape((None, dim), (None, num_features, dim))
         self.over_arch = OverArch(
-            over_in_features[-1], over_arch_layer_sizes, dtype=policy, name="over_arch"
+            over_in_features[-1],
+            over_arch_layer_sizes,
+            dtype=policy,
+            name="over_arch",
+            **regularization,
         )
 
     @property
@@ -186,6 +205,8 @@ class DLRM(RankingModel):
             "dense_in_features": self.dense_in_features,
             "dense_arch_layer_sizes": self.dense_arch.model.layer_sizes,
             "over_arch_layer_sizes": self.over_arch.layer_sizes,
+            "batch_normalization": self.over_arch.mlp.batch_normalization,
+            "dropout": self.over_arch.mlp.dropout,
             **self.interaction_config(),
         }
 

@@ -26,10 +26,10 @@ class DLRM_DCN(DLRM):  # noqa: N801, the name is TorchRec's
             embedding_dim D.
         dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
-        over_arch_layer_sizes: list of at least two int; the last is the number of logits.
+        over_arch_layer_sizes: list of at least one int; the last is the number of logits.
         dcn_num_layers: int, the number of cross layers.
         dcn_low_rank_dim: int, the rank of their matrices.
-        **kwargs: those of `keras.Model`.
+        **kwargs: `batch_normalization` and `dropout`, as `DLRM`, and those of `keras.Model`.
 
     Input shape:
         As `DLRM`.

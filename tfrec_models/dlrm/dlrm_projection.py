@@ -25,12 +25,12 @@ class DLRM_Projection(DLRM):  # noqa: N801, the name is TorchRec's
             embedding_dim D.
         dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
-        over_arch_layer_sizes: list of at least two int; the last is the number of logits.
+        over_arch_layer_sizes: list of at least one int; the last is the number of logits.
         interaction_branch1_layer_sizes: list of int, the first branch's layers; the last must be
             a multiple F1 D.
         interaction_branch2_layer_sizes: list of int, the second branch's layers; the last must be
             a multiple F2 D.
-        **kwargs: those of `keras.Model`.
+        **kwargs: `batch_normalization` and `dropout`, as `DLRM`, and those of `keras.Model`.
 
     Input shape:
         As `DLRM`.

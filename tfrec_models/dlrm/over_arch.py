@@ -18,7 +18,11 @@ class OverArch(keras.layers.Layer):
 
     Args:
         in_features: int, the number of columns the interaction gives.
-        layer_sizes: list of at least two int; the last is the number of logits.
+        layer_sizes: list of at least one int; the last is the number of logits. With one there is
+            the linear layer alone, as after an interaction that ends in an MLP of its own.
+        batch_normalization: bool, whether every layer but the last normalizes over the batch.
+        dropout: float, the share of outputs of every layer but the last that training sets to
+            zero.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
@@ -28,7 +32,8 @@ class OverArch(keras.layers.Layer):
         `(batch, layer_sizes[-1])`.
 
     Raises:
-        ValueError: on fewer than two layers, or sizes that are not positive.
+        ValueError: on no layers, sizes that are not positive, or a dropout that is not 0 or above
+            and below 1.
 
     Example:
 
@@ -38,22 +43,36 @@ class OverArch(keras.layers.Layer):
     TensorShape([20, 1])
     """
 
-    def __init__(self, in_features: int, layer_sizes: Sequence[int], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        layer_sizes: Sequence[int],
+        batch_normalization: bool = False,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.layer_sizes = layer_sizes = check_sizes("layer_sizes", layer_sizes)
-        if len(layer_sizes) < 2:
+        if not layer_sizes:
             raise ValueError(
-                "OverArch must have multiple layers: layer_sizes needs at least two numbers, such "
-                f"as [64, 1], received {layer_sizes!r}."
+                "OverArch needs at least one layer, such as layer_sizes=[64, 1], received []."
             )
-        self.mlp = MLP(in_features, layer_sizes[:-1], dtype=self.dtype_policy, name="mlp")
-        self.linear = linear(layer_sizes[-2], layer_sizes[-1], dtype=self.dtype_policy)
+        self.mlp = MLP(
+            in_features,
+            layer_sizes[:-1],
+            batch_normalization=batch_normalization,
+            dropout=dropout,
+            dtype=self.dtype_policy,
+            name="mlp",
+        )
+        self._linear_in_size = [in_features, *layer_sizes][-2]
+        self.linear = linear(self._linear_in_size, layer_sizes[-1], dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
         if self.built:
             return
         self.mlp.build((None, self.mlp.in_size))
-        self.linear.build((None, self.layer_sizes[-2]))
+        self.linear.build((None, self._linear_in_size))
         self.built = True
 
     def call(self, features):
@@ -71,4 +90,6 @@ class OverArch(keras.layers.Layer):
             **super().get_config(),
             "in_features": self.mlp.in_size,
             "layer_sizes": self.layer_sizes,
+            "batch_normalization": self.mlp.batch_normalization,
+            "dropout": self.mlp.dropout,
         }

@@ -24,12 +24,12 @@ class DLRM_Transformer(DLRM):  # noqa: N801, the name is TorchRec's
             embedding_dim D, a multiple of nhead.
         dense_in_features: int, the number of dense features, 0 or more.
         dense_arch_layer_sizes: list of int, the dense MLP's layers; the last must be D.
-        over_arch_layer_sizes: list of at least two int; the last is the number of logits.
+        over_arch_layer_sizes: list of at least one int; the last is the number of logits.
         nhead: int, the number of attention heads.
         ntransformer_layers: int, the number of encoder layers.
         attend_over: "features", or "batch" for TorchRec's numbers; see
             `InteractionTransformerArch`.
-        **kwargs: those of `keras.Model`.
+        **kwargs: `batch_normalization` and `dropout`, as `DLRM`, and those of `keras.Model`.
 
     Input shape:
         As `DLRM`.

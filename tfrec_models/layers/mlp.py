@@ -6,7 +6,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfrec_models._checks.arguments import check_not_negative, check_sizes, check_width
+from tfrec_models._checks.arguments import (
+    check_bool,
+    check_not_negative,
+    check_share,
+    check_sizes,
+    check_width,
+)
 from tfrec_models._two_levels import TwoLevels, call_on_levels
 from tfrec_models.layers.activation import serialize_activation
 from tfrec_models.layers.perceptron import Perceptron
@@ -23,6 +29,9 @@ class MLP(keras.layers.Layer):
         bias: bool, whether the layers have a bias.
         activation: a Keras activation, its name, or "swish_layernorm". It follows every layer.
         activation_on_last: bool, whether it follows the last layer too.
+        batch_normalization: bool, whether every layer normalizes over the batch before its
+            activation.
+        dropout: float, the share of every layer's outputs that training sets to zero.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
@@ -32,7 +41,8 @@ class MLP(keras.layers.Layer):
         `(..., layer_sizes[-1])`.
 
     Raises:
-        ValueError: on negative sizes, a layer of size 0, or an unknown activation.
+        ValueError: on negative sizes, a layer of size 0, an unknown activation, or a dropout that
+            is not 0 or above and below 1.
 
     Example:
 
@@ -49,6 +59,8 @@ class MLP(keras.layers.Layer):
         bias: bool = True,
         activation: str | Callable[..., Any] | None = "relu",
         activation_on_last: bool = True,
+        batch_normalization: bool = False,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,6 +69,8 @@ class MLP(keras.layers.Layer):
         self.in_size, self.layer_sizes = in_size, list(layer_sizes)
         self.bias, self.activation_on_last = bias, activation_on_last
         self.activation = activation
+        self.batch_normalization = check_bool("batch_normalization", batch_normalization)
+        self.dropout = check_share("dropout", dropout)
         in_sizes = [in_size, *self.layer_sizes]
         self.perceptrons = [
             Perceptron(
@@ -66,6 +80,8 @@ class MLP(keras.layers.Layer):
                 activation=None
                 if i == len(layer_sizes) - 1 and not activation_on_last
                 else activation,
+                batch_normalization=batch_normalization,
+                dropout=dropout,
                 dtype=self.dtype_policy,
                 name=f"perceptron_{i}",
             )
@@ -106,4 +122,6 @@ class MLP(keras.layers.Layer):
             "bias": self.bias,
             "activation": serialize_activation(self.activation),
             "activation_on_last": self.activation_on_last,
+            "batch_normalization": self.batch_normalization,
+            "dropout": self.dropout,
         }

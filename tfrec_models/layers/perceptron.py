@@ -7,7 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfrec_models._checks.arguments import check_not_negative, check_positive, check_width
+from tfrec_models._checks.arguments import (
+    check_bool,
+    check_not_negative,
+    check_positive,
+    check_share,
+    check_width,
+)
 from tfrec_models._two_levels import TwoLevels
 from tfrec_models.layers.activation import activate, get_activation, serialize_activation
 
@@ -16,15 +22,19 @@ from tfrec_models.layers.activation import activate, get_activation, serialize_a
 class Perceptron(keras.layers.Layer):
     """One dense layer with an activation.
 
-        y = activation(x W + b)
+        y = dropout(activation(normalization(x W + b)))
 
-    Weight and bias start uniform in ±1/sqrt(in_size), as PyTorch's `Linear` does.
+    Weight and bias start uniform in ±1/sqrt(in_size), as PyTorch's `Linear` does. Batch
+    normalization has PyTorch's constants: an epsilon of 1e-5, and moving averages that keep 0.9 of
+    themselves.
 
     Args:
         in_size: int, the number of input columns; with 0 the output is a learned constant.
         out_size: int, the number of output columns.
         bias: bool, whether to add a bias.
         activation: a Keras activation, its name, or "swish_layernorm".
+        batch_normalization: bool, whether to normalize over the batch before the activation.
+        dropout: float, the share of outputs that training sets to zero, 0 or above and below 1.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape:
@@ -34,7 +44,8 @@ class Perceptron(keras.layers.Layer):
         `(..., out_size)`.
 
     Raises:
-        ValueError: on a negative in_size, an out_size below 1, or an unknown activation.
+        ValueError: on a negative in_size, an out_size below 1, an unknown activation, or a dropout
+            out of range.
 
     Example:
 
@@ -50,6 +61,8 @@ class Perceptron(keras.layers.Layer):
         out_size: int,
         bias: bool = True,
         activation: str | Callable[..., Any] | None = "relu",
+        batch_normalization: bool = False,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,22 +71,38 @@ class Perceptron(keras.layers.Layer):
         self.in_size, self.out_size, self.bias = in_size, out_size, bias
         self.activation = get_activation(activation, out_size, dtype=self.dtype_policy)
         self.linear = linear(in_size, out_size, bias, dtype=self.dtype_policy)
+        self.batch_normalization = check_bool("batch_normalization", batch_normalization)
+        self.dropout = check_share("dropout", dropout)
+        self.normalization = self.dropping = None
+        if batch_normalization:
+            self.normalization = keras.layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, dtype=self.dtype_policy, name="normalization"
+            )
+        if dropout:
+            self.dropping = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropping")
 
     def build(self, input_shape=None):
         if self.built:
             return
         self.linear.build((None, self.in_size))
-        if isinstance(self.activation, keras.layers.Layer):
-            self.activation.build((None, self.out_size))
+        for layer in (self.activation, self.normalization, self.dropping):
+            if isinstance(layer, keras.layers.Layer):
+                layer.build((None, self.out_size))
         self.built = True
 
     def call(self, inputs):
         check_width(self, inputs, self.in_size)
-        return activate(self.activation, apply_linear(self.linear, inputs))
+        return self._after_linear(apply_linear(self.linear, inputs))
 
     def call_levels(self, inputs: TwoLevels) -> tf.Tensor:
         """Returns the output for candidates, the product with the request's columns made once."""
-        return activate(self.activation, _linear_of_levels(self.linear, inputs))
+        return self._after_linear(_linear_of_levels(self.linear, inputs))
+
+    def _after_linear(self, outputs):
+        if self.normalization is not None:
+            outputs = self.normalization(outputs)
+        outputs = activate(self.activation, outputs)
+        return outputs if self.dropping is None else self.dropping(outputs)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.out_size)
@@ -85,6 +114,8 @@ class Perceptron(keras.layers.Layer):
             "out_size": self.out_size,
             "bias": self.bias,
             "activation": serialize_activation(self.activation),
+            "batch_normalization": self.batch_normalization,
+            "dropout": self.dropout,
         }
 
 

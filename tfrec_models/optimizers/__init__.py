@@ -7,6 +7,7 @@ from tfrec_models.optimizers.lazy_adam import LazyAdam
 from tfrec_models.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from tfrec_models.optimizers.row_wise_adagrad import RowWiseAdagrad
 from tfrec_models.optimizers.sgd import SGD
+from tfrec_models.optimizers.warmup_decay import WarmupDecay
 from tfrec_models.optimizers.warn_if_inexact import warn_if_inexact
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "LazyAdam",
     "LossScaleOptimizer",
     "RowWiseAdagrad",
+    "WarmupDecay",
     "warn_if_inexact",
 ]

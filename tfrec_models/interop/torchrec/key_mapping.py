@@ -56,6 +56,11 @@ def _(layer: layers.SwishLayerNorm):
 
 @torchrec_entries.register
 def _(layer: layers.Perceptron):
+    if layer.batch_normalization:
+        raise ValueError(
+            f"{layer.name!r} has batch normalization, which TorchRec's Perceptron has not; "
+            "save the model as a .keras file instead."
+        )
     entries = under("_linear", layer.linear)
     if isinstance(layer.activation, layers.SwishLayerNorm):
         entries.update(under("_activation_fn", layer.activation))

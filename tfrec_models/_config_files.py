@@ -1,13 +1,11 @@
-"""Configs of schemas as YAML and JSON files."""
+"""Plain data as YAML and JSON files."""
 
-import dataclasses
 import json
 import os
 
 import yaml
 
 from tfrec_models._files import atomic_path
-from tfrec_models.datasets._names import nearest
 
 
 def save_config(config, path):
@@ -27,18 +25,12 @@ def load_config(path):
         return json.load(file) if is_json else yaml.load(file, Loader=yaml.CSafeLoader)
 
 
-def check_fields(kind, config):
-    """Raises ValueError on a name that is no field of a dataclass; names the nearest one."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in config:
-        if name not in names:
-            raise ValueError(f"{kind.__name__} has no field {name!r}{nearest(name, names)}")
-
-
 def _is_json(path):
     path = os.fspath(path)
     if path.endswith(".json"):
         return True
     if path.endswith((".yaml", ".yml")):
         return False
-    raise ValueError(f"A schema's path must end in .json, .yaml or .yml, received {path!r}.")
+    raise ValueError(
+        f"The path of a YAML or JSON file must end in .json, .yaml or .yml, received {path!r}."
+    )

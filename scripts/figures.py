@@ -1,0 +1,113 @@
+"""Writes what README and docs/recipes.md have from other files: results, and a recipe's keys.
+
+    python scripts/figures.py
+
+Results are those in benchmarks/results, keys those of the classes of `tfrec_models.recipes`. Each
+table stands between two lines such as `<!-- results: begin -->` and `<!-- results: end -->`; a test
+fails where it is not what this writes.
+"""
+
+import dataclasses
+import json
+import pathlib
+import re
+import statistics
+import typing
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = ("README.md", "docs/recipes.md")
+
+
+def main():
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(written(path.read_text()))
+
+
+def written(text):
+    """The text of a page with its tables anew."""
+    tables = {"results": results_table, "keys": keys_table}
+    pattern = r"<!-- (\w+): begin -->\n.*?<!-- \1: end -->"
+    if not re.search(pattern, text, re.DOTALL):
+        raise ValueError(
+            f"The page must have the lines <!-- results: begin --> and <!-- results: end -->, "
+            f"received {text[:80]!r}."
+        )
+
+    def anew(found):
+        name = found[1]
+        return f"<!-- {name}: begin -->\n{tables[name]()}\n<!-- {name}: end -->"
+
+    return re.sub(pattern, anew, text, flags=re.DOTALL)
+
+
+def keys_table():
+    """A row for each key of a recipe."""
+    from tfrec_models.recipes import Recipe
+
+    return "\n".join(["| key | default | what it is |", "|---|---|---|", *key_rows(Recipe, "")])
+
+
+def key_rows(section, prefix):
+    """The rows of a section, those of its own sections in their places."""
+    hints = typing.get_type_hints(section)
+    defaults = section()
+    for field in dataclasses.fields(section):
+        value = getattr(defaults, field.name)
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from key_rows(hints[field.name], f"{prefix}{field.name}.")
+            continue
+        shown = json.dumps(value, ensure_ascii=False)
+        choices = field.metadata["choices"]
+        allowed = f": {', '.join(f'`{choice}`' for choice in choices)}" if choices else ""
+        what = field.metadata["help"].replace("|", "\\|")
+        yield f"| `{prefix}{field.name}` | `{shown}` | {what}{allowed} |"
+
+
+def results_table():
+    """A row for each recipe with results."""
+    results = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    if not results:
+        return "No results are recorded yet."
+    lines = [
+        "| recipe | seeds | test AUC | published | test log loss | published | epochs | minutes | "
+        "machine |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    return "\n".join([*lines, *(row(json.loads(path.read_text())) for path in results)])
+
+
+def row(result):
+    """The row of one file of results."""
+    recipe, runs = result["recipe"], result["runs"]
+    tests = [run["metrics"]["test"] for run in runs]
+    published = recipe["published"]
+    minutes = statistics.mean(run["metrics"]["seconds"] for run in runs) / 60
+    epochs = statistics.mean(run["metrics"]["epochs"] for run in runs)
+    machines = sorted({f"{run['machine']}, {run['cores']} cores" for run in runs})
+    cells = [
+        f"`{recipe['name']}`",
+        str(len(runs)),
+        spread([test["auc"] for test in tests], 4),
+        number(published.get("auc"), 4),
+        spread([test["log_loss"] for test in tests], 4),
+        number(published.get("log_loss"), 4),
+        f"{epochs:.0f}",
+        f"{minutes:.1f}",
+        "; ".join(machines),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def spread(values, digits):
+    """The mean, with the standard deviation over seeds where there are several."""
+    mean = number(statistics.mean(values), digits)
+    return mean if len(values) < 2 else f"{mean} ± {number(statistics.stdev(values), digits)}"
+
+
+def number(value, digits):
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()

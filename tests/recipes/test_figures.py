@@ -1,0 +1,58 @@
+"""The numbers of README and the documentation are those of the files of results."""
+
+import importlib.util
+import json
+import pathlib
+
+import pytest
+
+from tfrec_models.recipes import Recipe
+
+ROOT = pathlib.Path(__file__).parents[2]
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """The module of scripts/figures.py."""
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "scripts" / "figures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pages_are_what_the_script_writes(figures):
+    """After new results: python scripts/figures.py."""
+    for page in figures.PAGES:
+        text = (ROOT / page).read_text()
+        assert figures.written(text) == text, f"{page}: run python scripts/figures.py"
+
+
+def test_a_row_by_hand(figures):
+    """Means and deviations over seeds, the published numbers beside them."""
+
+    def run(auc, log_loss, seconds):
+        metrics = {
+            "test": {"auc": auc, "log_loss": log_loss},
+            "seconds": seconds,
+            "epochs": 11,
+        }
+        return {"metrics": metrics, "machine": "Abacus", "cores": 2}
+
+    result = {
+        "recipe": {"name": "tiny", "published": {"auc": 0.5}},
+        "runs": [run(0.51, 0.3, 60), run(0.53, 0.5, 120)],
+    }
+    expected = "| `tiny` | 2 | 0.5200 ± 0.0141 | 0.5000 | 0.4000 ± 0.1414 |  | 11 | 1.5 |"
+    assert figures.row(result) == f"{expected} Abacus, 2 cores |"
+    with pytest.raises(ValueError, match="must have the lines <!-- results: begin -->"):
+        figures.written("no table")
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_results_hold_a_whole_recipe(path):
+    """Settings that make a recipe, and checksums of the data of every run."""
+    result = json.loads(path.read_text())
+    assert Recipe.from_dict(result["recipe"]).name == path.stem
+    for run in result["runs"]:
+        assert all(len(file["sha256"]) == 64 for files in run["data"].values() for file in files)

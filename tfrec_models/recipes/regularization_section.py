@@ -1,0 +1,23 @@
+"""The regularization of a recipe."""
+
+import dataclasses
+from typing import ClassVar
+
+from tfrec_models.recipes._section import Section, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class RegularizationSection(Section):
+    """What keeps a model from learning its training rows by heart."""
+
+    key: ClassVar[str] = "regularization."
+
+    embedding_l2: float = setting(
+        0.0,
+        least=0,
+        help="L2 of the rows that a batch looks up: each adds `embedding_l2 * row` to its gradient",
+    )
+    dropout: float = setting(
+        0.0, least=0, below=1, help="the share of outputs of the MLPs' layers set to zero"
+    )
+    batch_normalization: bool = setting(False, help="whether the MLPs' layers normalize")
