@@ -17,7 +17,7 @@ import tempfile
 from tfrec_models._files import atomic_path
 from tfrec_models.recipes import Recipe, find_recipe, train
 
-RESULTS = pathlib.Path(__file__).with_name("results")
+RESULTS = pathlib.Path(__file__).with_name("results") / "recipes"
 
 
 def main():

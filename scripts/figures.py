@@ -1,4 +1,4 @@
-"""Writes what README and docs/recipes.md have from other files: results, and a recipe's keys.
+"""Writes what README and the docs have from other files: results, and a recipe's keys.
 
     python scripts/figures.py
 
@@ -15,7 +15,7 @@ import statistics
 import typing
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = ("README.md", "docs/recipes.md")
+PAGES = ("README.md", "docs/recipes.md", "docs/managed_ids.md")
 
 
 def main():
@@ -26,7 +26,7 @@ def main():
 
 def written(text):
     """The text of a page with its tables anew."""
-    tables = {"results": results_table, "keys": keys_table}
+    tables = {"results": results_table, "keys": keys_table, "daily": daily_table}
     pattern = r"<!-- (\w+): begin -->\n.*?<!-- \1: end -->"
     if not re.search(pattern, text, re.DOTALL):
         raise ValueError(
@@ -66,7 +66,7 @@ def key_rows(section, prefix):
 
 def results_table():
     """A row for each recipe with results."""
-    results = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    results = sorted((ROOT / "benchmarks" / "results" / "recipes").glob("*.json"))
     if not results:
         return "No results are recorded yet."
     lines = [
@@ -75,6 +75,17 @@ def results_table():
         "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     return "\n".join([*lines, *(row(json.loads(path.read_text())) for path in results)])
+
+
+def daily_table():
+    """The AUC of each way to map ids to rows, of benchmarks/daily.py, a column each."""
+    ways = json.loads((ROOT / "benchmarks" / "results" / "daily.json").read_text())["results"]
+    head, ruler, line = "| ids |", "|---|", "| AUC |"
+    for way in ways:
+        head += f" {way['ids']} |"
+        ruler += "---|"
+        line += f" {way['auc']:.3f} |"
+    return "\n".join([head, ruler, line])
 
 
 def row(result):

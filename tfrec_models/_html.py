@@ -1,6 +1,6 @@
 """Pages of HTML that need nothing beside them: one style, for paper, screens and phones.
 
-Colours are CSS variables, light or dark as the reader's system is set. Drawings use them too, as
+Colors are CSS variables, light or dark as the reader's system is set. Drawings use them too, as
 `var(--name)`.
 """
 
@@ -8,7 +8,7 @@ import html
 
 # What a drawing may use, as (light, dark). Light ones are distinct, so that a drawing made in them
 # can be given variables in their place.
-COLOURS = {
+COLORS = {
     "page": ("#ffffff", "#15181d"),
     "panel": ("#f5f6f8", "#1d2127"),
     "ink": ("#1b1f24", "#e4e7eb"),
@@ -73,7 +73,7 @@ svg text { font-family: inherit !important; }
 def page(title, body):
     """A whole page of a title and pieces of HTML."""
     light, dark = (
-        " ".join(f"--{name}: {both[i]};" for name, both in COLOURS.items()) for i in (0, 1)
+        " ".join(f"--{name}: {both[i]};" for name, both in COLORS.items()) for i in (0, 1)
     )
     title = html.escape(title)
     return "\n".join(
@@ -127,7 +127,7 @@ def figure(drawing, caption):
 
 
 def group(kind, pieces):
-    """Pieces beside each other where there is room: "side", or "small" ones, on a phone too."""
+    """Pieces beside each other where there is space: "side", or "small" ones, on a phone too."""
     return f'<div class="{kind}">\n' + "\n".join(pieces) + "\n</div>"
 
 

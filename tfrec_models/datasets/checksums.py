@@ -1,4 +1,4 @@
-"""Which files a log was, told by their checksums."""
+"""Which files a log was, by their checksums."""
 
 import hashlib
 import os

@@ -117,7 +117,7 @@ class IdMap(keras.layers.Layer):
         }
 
     def take_over(self, other, table):
-        """Takes the ids of another map's table, those used last first, as far as there is room.
+        """Takes the ids of another map's table, those used last first, as far as there is space.
 
         Args:
             other: `IdMap`.

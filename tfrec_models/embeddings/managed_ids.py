@@ -28,7 +28,7 @@ class ManagedIds:
 
     - "lru": the one used least recently.
     - "lfu": the one used least often. The new id inherits its count, so that ids that were frequent
-      once do not stay for ever (Space-Saving).
+      once do not stay without end (Space-Saving).
     - "ttl": one that was not used for more than `ttl` steps, the longest unused first.
     - "never": none.
 
@@ -53,7 +53,7 @@ class ManagedIds:
         ttl: int, the number of steps after which an unused row may be evicted, with evict="ttl".
 
     Raises:
-        ValueError: if an argument is not as said above.
+        ValueError: if an argument is not as described above.
 
     Example:
 

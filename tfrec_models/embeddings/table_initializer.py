@@ -89,7 +89,7 @@ class TableInitializer:
         return tf.ensure_shape(filled, shape)
 
     def draw_rows(self, rows, dtype, seed):
-        """Returns initial values for some rows of the variable, drawn anew.
+        """Returns initial values for some rows of the variable, drawn again.
 
         Args:
             rows: int64 tensor (n,), of tables whose initial values are drawn or constant.

@@ -1,11 +1,11 @@
-"""Figures of matplotlib, as files and as parts of a page whose colours are the page's."""
+"""Figures of matplotlib, as files and as parts of a page whose colors are the page's."""
 
 import contextlib
 import io
 import re
 
 from tfrec_models._files import atomic_path
-from tfrec_models._html import COLOURS
+from tfrec_models._html import COLORS
 
 try:
     import matplotlib
@@ -21,9 +21,9 @@ except ModuleNotFoundError as error:
 # As wide as a phone's page, so that letters are not scaled down there. In inches of 72 units.
 WIDTH = 4.8
 _DPI = 160
-INK, MUTED, LINE, PAGE = (COLOURS[name][0] for name in ("ink", "muted", "line", "page"))
+INK, MUTED, LINE, PAGE = (COLORS[name][0] for name in ("ink", "muted", "line", "page"))
 # One a run.
-RUN_COLOURS = (COLOURS["first"][0], COLOURS["second"][0])
+RUN_COLORS = (COLORS["first"][0], COLORS["second"][0])
 
 _STYLE = {
     "font.size": 9.5,
@@ -89,7 +89,7 @@ def as_svg(figure, name, description):
         description: str, read to those who do not see it.
     """
     written = io.StringIO()
-    # The page has a colour of its own behind it.
+    # The page has a color of its own behind it.
     figure.patch.set_visible(False)
     with matplotlib.rc_context({"svg.hashsalt": name}):
         FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None})
@@ -108,6 +108,6 @@ def as_svg(figure, name, description):
     )
     svg = svg.replace("xlink:href=", "href=")
     svg = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    for colour, (light, _) in COLOURS.items():
-        svg = svg.replace(light, f"var(--{colour})")
+    for color, (light, _) in COLORS.items():
+        svg = svg.replace(light, f"var(--{color})")
     return svg

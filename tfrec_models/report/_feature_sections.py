@@ -2,7 +2,7 @@
 
 from tfrec_models import _html
 from tfrec_models.report import _plots
-from tfrec_models.report._drawing import RUN_COLOURS
+from tfrec_models.report._drawing import RUN_COLORS
 from tfrec_models.report._features import tables_of
 from tfrec_models.report._numbers import drop_table, id_table, table_of_tables
 from tfrec_models.report._paper import nothing
@@ -17,7 +17,7 @@ def tables(paper):
     def content(number, tables):
         pieces = [table_of_tables(tables)]
         if "bytes" in tables[0]:
-            figure = _plots.table_sizes(tables, RUN_COLOURS[number])
+            figure = _plots.table_sizes(tables, RUN_COLORS[number])
             pieces.append(paper.figure(_of(number, "tables"), figure, "Memory of tables"))
         return pieces
 
@@ -31,7 +31,7 @@ def ids(paper):
         return nothing("No ids of the test rows were read.")
 
     def content(number, found):
-        figure = _plots.id_frequencies(found.ids, RUN_COLOURS[number])
+        figure = _plots.id_frequencies(found.ids, RUN_COLORS[number])
         caption = (
             f"Of {found.rows:,} test rows, the share that the most frequent ids have among the "
             "ids of each feature."
@@ -41,7 +41,7 @@ def ids(paper):
             id_table(found.ids),
         ]
         if any(feature["empty"] for feature in found.ids):
-            figure = _plots.empty_bags(found.ids, RUN_COLOURS[number])
+            figure = _plots.empty_bags(found.ids, RUN_COLORS[number])
             pieces.append(paper.figure(_of(number, "empty_bags"), figure, "Empty bags"))
         return pieces
 

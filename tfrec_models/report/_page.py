@@ -56,7 +56,7 @@ def _machine(paper):
 
 
 def _duration(metrics):
-    """What is told of a run beside its metrics."""
+    """Notes on a run beside its metrics."""
     told = []
     if is_number(metrics.get("epochs")):
         told.append(f"{metrics['epochs']:,} epochs")

@@ -1,6 +1,6 @@
 """The plots of a report.
 
-Those of several runs take a list of one or two (number, name, values); a run's colour is that of
+Those of several runs take a list of one or two (number, name, values); a run's color is that of
 its number.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfrec_models.report._curves import thinned
-from tfrec_models.report._drawing import INK, MUTED, RUN_COLOURS, new_figure
+from tfrec_models.report._drawing import INK, MUTED, RUN_COLORS, new_figure
 from tfrec_models.report._features import TOPS
 
 # Bars of features or tables that a plot has room for.
@@ -24,9 +24,9 @@ def learning(metric, runs):
     """
     figure, (axes,) = new_figure(_HEIGHT)
     for number, name, (*curves, best) in runs:
-        colour = RUN_COLOURS[number]
+        color = RUN_COLORS[number]
         if best is not None:
-            axes.axvline(best, color=colour, ls=":", lw=1)
+            axes.axvline(best, color=color, ls=":", lw=1)
         for numbers, kind, style in zip(
             curves, ("training", "validation"), ({"ls": "--"}, {"lw": 2}), strict=True
         ):
@@ -35,7 +35,7 @@ def learning(metric, runs):
             label = kind if len(runs) == 1 else f"{_short(name)}, {kind}"
             marker = "o" if len(numbers) <= 30 else ""
             epochs = np.arange(1, len(numbers) + 1)
-            axes.plot(epochs, numbers, marker=marker, ms=3, color=colour, label=label, **style)
+            axes.plot(epochs, numbers, marker=marker, ms=3, color=color, label=label, **style)
     axes.set(title=metric, xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawn = axes.get_legend_handles_labels()[1]
@@ -48,7 +48,7 @@ def roc(runs):
     figure, (axes,) = new_figure(_HEIGHT)
     axes.plot([0, 1], [0, 1], color=MUTED, ls=":", lw=1)
     for number, name, curve in runs:
-        axes.plot(*thinned(*curve), color=RUN_COLOURS[number], lw=1.8, label=_short(name))
+        axes.plot(*thinned(*curve), color=RUN_COLORS[number], lw=1.8, label=_short(name))
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     _legend(axes, len(runs) > 1)
@@ -61,7 +61,7 @@ def precision_recall(runs, rate):
     axes.axhline(rate, color=MUTED, ls=":", lw=1)
     for number, name, (precision, recall) in runs:
         recall, precision = thinned(recall, precision)
-        axes.plot(recall, precision, color=RUN_COLOURS[number], lw=1.8, label=_short(name))
+        axes.plot(recall, precision, color=RUN_COLORS[number], lw=1.8, label=_short(name))
     axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     _legend(axes, len(runs) > 1)
@@ -74,13 +74,13 @@ def reliability(runs):
     most = max(max(group["score"], group["high"]) for _, _, groups in runs for group in groups)
     axes.plot([0, most], [0, most], color=MUTED, ls=":", lw=1)
     for number, name, groups in runs:
-        colour = RUN_COLOURS[number]
+        color = RUN_COLORS[number]
         score, rate, low, high = (
             np.array([group[field] for group in groups])
             for field in ("score", "rate", "low", "high")
         )
-        axes.plot(score, rate, "o-", color=colour, ms=4, lw=1, label=_short(name))
-        axes.vlines(score, low, high, color=colour, lw=1.2)
+        axes.plot(score, rate, "o-", color=color, ms=4, lw=1, label=_short(name))
+        axes.vlines(score, low, high, color=color, lw=1.2)
     axes.set(title="Calibration by decile", xlabel="mean score", ylabel="share of label 1")
     _legend(axes, len(runs) > 1)
     return figure
@@ -91,7 +91,7 @@ def scores(runs):
     figure, rows = new_figure(_HEIGHT if len(runs) == 1 else 4.2, len(runs))
     for axes, (number, name, (edges, (negative, positive))) in zip(rows, runs, strict=True):
         axes.stairs(negative, edges, fill=True, color=MUTED, alpha=0.45, label="label 0")
-        axes.stairs(positive, edges, color=RUN_COLOURS[number], lw=1.8, label="label 1")
+        axes.stairs(positive, edges, color=RUN_COLORS[number], lw=1.8, label="label 1")
         axes.set(ylabel="share of rows", title="Scores by label" if len(runs) == 1 else name)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.legend(loc="upper center", ncols=2)
@@ -101,16 +101,16 @@ def scores(runs):
     return figure
 
 
-def table_sizes(tables, colour):
+def table_sizes(tables, color):
     """Bars of bytes, the largest table first."""
     largest = sorted(tables, key=lambda table: -table["bytes"])[:MOST_BARS]
     figure, axes = _bars([table["name"] for table in largest])
-    axes.barh(range(len(largest)), [table["bytes"] / 1e6 for table in largest], color=colour)
+    axes.barh(range(len(largest)), [table["bytes"] / 1e6 for table in largest], color=color)
     axes.set(title="Memory of tables", xlabel="MB")
     return figure
 
 
-def id_frequencies(features, colour):
+def id_frequencies(features, color):
     """Stacked bars: the shares of all ids that the most frequent ones have."""
     drawn = features[:MOST_BARS]
     figure, axes = _bars([feature["name"] for feature in drawn], extra=0.25)
@@ -120,7 +120,7 @@ def id_frequencies(features, colour):
     for number, (label, alpha) in enumerate(zip(labels, (1, 0.7, 0.45, 0.25, 0.15), strict=True)):
         width = shares[:, number] - before
         axes.barh(
-            range(len(drawn)), width, left=before, color=colour, alpha=alpha, label=label, lw=0
+            range(len(drawn)), width, left=before, color=color, alpha=alpha, label=label, lw=0
         )
         before = shares[:, number]
     axes.set(title="Frequency of ids", xlim=(0, 1))
@@ -129,11 +129,11 @@ def id_frequencies(features, colour):
     return figure
 
 
-def empty_bags(features, colour):
+def empty_bags(features, color):
     """Bars of the share of empty bags, of the features that have any."""
     drawn = sorted((f for f in features if f["empty"]), key=lambda f: -f["empty"])[:MOST_BARS]
     figure, axes = _bars([feature["name"] for feature in drawn])
-    axes.barh(range(len(drawn)), [feature["empty"] for feature in drawn], color=colour)
+    axes.barh(range(len(drawn)), [feature["empty"] for feature in drawn], color=color)
     axes.set(title="Empty bags", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     return figure
@@ -157,7 +157,7 @@ def importance(runs):
             [drop["drop"] for drop in drops],
             thick,
             xerr=[1.96 * drop["error"] for drop in drops],
-            color=RUN_COLOURS[number],
+            color=RUN_COLORS[number],
             ecolor=INK,
             error_kw={"lw": 0.8},
             label=_short(name),

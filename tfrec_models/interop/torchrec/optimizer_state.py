@@ -9,7 +9,7 @@ import keras
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.interop.torchrec.key_mapping import torchrec_entries
 from tfrec_models.interop.torchrec.state_dict import write_entries
-from tfrec_models.interop.torchrec.weight_entry import table_entry
+from tfrec_models.interop.torchrec.weight_entry import TableEntry, table_entry
 from tfrec_models.optimizers import Adagrad, RowWiseAdagrad
 from tfrec_models.optimizers.unwrap import table_optimizer
 
@@ -63,7 +63,7 @@ def torchrec_optimizer_state(
         tables = {
             entry.name: key
             for key, entry in torchrec_entries(layer).items()
-            if isinstance(entry, table_entry)
+            if isinstance(entry, TableEntry)
         }
         return {
             tables[name]: {f"{name}.momentum1": entry.read(keep_oov_rows)}
