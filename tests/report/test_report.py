@@ -100,7 +100,7 @@ def references(text):
 
 
 def test_the_page_of_a_run_is_whole_and_needs_nothing_else(runs, tmp_path):
-    """Each section and plot, names escaped, no address of anything outside, colours by theme."""
+    """Each section and plot, names escaped, no address of anything outside, colors by theme."""
     path = write_report(runs / "first", out=tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / "report.html"
     text, page = read_page(path)
@@ -147,7 +147,7 @@ def test_what_is_missing_is_named(runs, tmp_path):
     assert page.tags["svg"] == 0
     for told in ("No epoch is", "No predictions", "not measured", "No checksums"):
         assert told in page.text
-    # Beside a whole one, plots have the colour of their run.
+    # Beside a whole one, plots have the color of their run.
     text, page = read_page(write_report(tmp_path, runs / "second", tmp_path / "both"))
     drawn = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert all("var(--second)" in svg and "var(--first)" not in svg for svg in drawn)
