@@ -3,8 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-# Ids of a group on average; the largest group decides how many are compared for each id.
+# Ids of a group in a full table, on average; of the largest all are compared with each id.
 _IDS_A_GROUP = 2
+# More than the largest group is likely to have.
+_PADDING = 64
 # Odd multipliers that are tried: that of the golden ratio, and pseudo-random ones.
 _MULTIPLIERS = [0x9E3779B97F4A7C15, *np.random.default_rng(0).integers(1, 2**63, 7).tolist()]
 
@@ -21,7 +23,8 @@ class StaticIdMap:
     def __init__(self, id_map):
         self._layout = id_map.layout
         owned = [id_map.ids_of(name) for name in self._layout.names]
-        self._groups = np.array([max(len(ids) // _IDS_A_GROUP, 1) for ids, _ in owned])
+        # By the rows, not the ids, so that every export of a model has variables of these sizes.
+        self._groups = np.maximum(self._layout.num_rows // _IDS_A_GROUP, 1)
         self._first_groups = np.cumsum(self._groups) - self._groups
         ids, rows = (np.concatenate(parts) for parts in zip(*owned, strict=True))
         tables = np.repeat(np.arange(len(owned)), [len(of_table) for of_table, _ in owned])
@@ -33,7 +36,8 @@ class StaticIdMap:
         ends = np.cumsum(sizes)
         order = np.argsort(self._groups_of(ids, tables, self._multiplier), kind="stable")
         # Behind them, so that all groups can be compared over the same width, and a row of none.
-        padding = np.zeros(self._width, np.int64)
+        free = int(self._layout.num_rows.sum()) - len(ids)
+        padding = np.zeros(free + max(self._width, _PADDING), np.int64)
         self._ids = _constant(np.concatenate([ids[order], padding]))
         self._rows = _constant(np.concatenate([rows[order], padding - 1]).astype(np.int32))
         self._bounds = _constant(np.stack([ends - sizes, ends], axis=1).astype(np.int32))

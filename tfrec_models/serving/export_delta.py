@@ -25,7 +25,8 @@ def export_delta(
     `apply_delta`, or `python -m tfrec_models.serving apply`, makes the new version of it and the
     old one. The result is what `export` would have written, byte for byte in its variables.
 
-    The model is exported in full into a temporary directory beside `path`, which needs that much space for the time, and compared with `base` in blocks of 64 bytes. Make each delta on the last
+    The model is exported in full into a temporary directory beside `path`, which needs that much
+    space for the time, and compared with `base` in blocks of 64 bytes. Make each delta on the last
     version that the servers have in full, or apply one after the other.
 
     Args:
