@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "id_map.h"
 #include "large_pages.h"
 #include "optional_array.h"
 #include "pool_bags.h"
@@ -307,6 +308,94 @@ void TestLargePages(int64_t threads) {
   pages.Move(nullptr, 0);
 }
 
+// The map of several tables, whose parts of the arrays lie side by side.
+struct IdMaps {
+  std::vector<tfrec::IdMapTable> tables;
+  std::vector<int64_t> ids, tallies;
+  std::vector<int32_t> used, uses, filled, reach, cells;
+
+  tfrec::IdMapArrays Arrays(int64_t table) {
+    return {ids.data(),    used.data(),  uses.data(),
+            filled.data(), reach.data(), cells.data(),
+            tallies.data() + table * tfrec::kNumTallies};
+  }
+};
+
+IdMaps RandomMaps() {
+  IdMaps maps;
+  int64_t buckets = 0, cells = 0;
+  for (int64_t t = 0; t <= Upto(3); ++t) {
+    // Up to 2,000 rows, so that some tables have more buckets than probes.
+    const int64_t rows = 1 + Upto(Upto(1) ? 40 : 2000);
+    tfrec::IdMapTable table = {};
+    table.num_rows = rows;
+    table.num_buckets = (rows + tfrec::kBucketRows - 1) / tfrec::kBucketRows;
+    table.modulus = table.num_buckets <= tfrec::kMaxProbes ? table.num_buckets : 127;
+    table.first_bucket = buckets;
+    table.admit_after = 1 + Upto(2);
+    table.eviction = Upto(3);
+    table.ttl = 1 + Upto(3);
+    table.cells = table.admit_after > 1 ? 512 : 0;
+    table.first_cell = cells;
+    buckets += table.num_buckets;
+    cells += 2 * table.cells;
+    maps.tables.push_back(table);
+  }
+  maps.ids.resize(buckets * tfrec::kBucketRows);
+  maps.used.resize(maps.ids.size());
+  maps.uses.resize(maps.ids.size());
+  maps.filled.resize(buckets);
+  maps.reach.resize(buckets);
+  maps.cells.resize(cells);
+  maps.tallies.resize(maps.tables.size() * tfrec::kNumTallies);
+  return maps;
+}
+
+void TestAdmission(int64_t threads) {
+  IdMaps maps = RandomMaps();
+  const int64_t num_tables = maps.tables.size();
+  for (int32_t step = 1; step <= 8; ++step) {
+    std::vector<std::vector<int64_t>> ids(num_tables), slots(num_tables);
+    for (int64_t t = 0; t < num_tables; ++t) {
+      ids[t].resize(Upto(300));
+      for (int64_t& id : ids[t]) id = Upto(2 * maps.tables[t].num_rows) - 5;
+      slots[t].resize(ids[t].size());
+    }
+    OnThreads(threads)(num_tables, 1, [&](int64_t first, int64_t last) {
+      for (int64_t t = first; t < last; ++t) {
+        tfrec::Admission admission(maps.tables[t], maps.Arrays(t), step);
+        admission.Run(ids[t].data(), ids[t].size(), slots[t].data());
+      }
+    });
+    for (int64_t t = 0; t < num_tables; ++t) {
+      const tfrec::IdMapTable& table = maps.tables[t];
+      const int64_t first = table.first_bucket * tfrec::kBucketRows;
+      const int64_t* tallies = maps.Arrays(t).tallies;
+      for (size_t i = 0; i < ids[t].size(); ++i) {
+        if (slots[t][i] == tfrec::kNoSlot) continue;
+        Check(slots[t][i] >= first && slots[t][i] < first + table.num_rows, "slots of the table");
+        Check(maps.ids[slots[t][i]] == ids[t][i], "a slot belongs to its id");
+        Check(maps.used[slots[t][i]] == step, "a slot is used");
+      }
+      std::map<int64_t, int64_t> owners;
+      int64_t occupied = 0;
+      for (int64_t bucket = table.first_bucket; bucket < table.first_bucket + table.num_buckets;
+           ++bucket) {
+        for (int64_t way = 0; way < maps.filled[bucket]; ++way, ++occupied) {
+          ++owners[maps.ids[bucket * tfrec::kBucketRows + way]];
+        }
+      }
+      Check(static_cast<int64_t>(owners.size()) == occupied, "an id has one slot");
+      Check(tallies[tfrec::kOccupied] == occupied, "slots are counted");
+      for (const auto& owner : owners) {
+        const uint64_t hash = tfrec::MixId(owner.first);
+        Check(tfrec::FindSlot(table, maps.Arrays(t), hash, owner.first) != tfrec::kNoSlot,
+              "every id with a slot is found");
+      }
+    }
+  }
+}
+
 template <typename Row>
 void TestAll(int64_t threads) {
   const Batch<Row> batch = RandomBatch<Row>(false);
@@ -334,6 +423,7 @@ int main(int argc, char** argv) {
     // Rows of 62 bits take the wide keys.
     TestTranspose(RandomBatch<int64_t>(true), threads);
     TestResolve();
+    TestAdmission(threads);
     TestDistinct<int32_t>(threads);
     TestDistinct<int64_t>(threads);
     if (i % 100 == 0) TestLargePages(1 + i / 100 % 4);

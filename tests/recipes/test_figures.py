@@ -9,7 +9,7 @@ import pytest
 from tfrec_models.recipes import Recipe
 
 ROOT = pathlib.Path(__file__).parents[2]
-RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+RESULTS = sorted((ROOT / "benchmarks" / "results" / "recipes").glob("*.json"))
 
 
 @pytest.fixture(scope="module")

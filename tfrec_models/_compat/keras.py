@@ -108,6 +108,15 @@ def stored_dataset(store, key):
     return group[key] if key in group else store[key]
 
 
+def _spec_of_batches(dataset):
+    """The spec of a dataset's batches; None where it is not known before they are read."""
+    try:
+        return getattr(dataset, "element_spec", None)
+    except NotImplementedError:
+        # Of data that is made for each epoch, such as that of `distribute.fit`.
+        return None
+
+
 class TrainerHooks:
     """Mixed in before `keras.Model`; gives two steps of Keras's trainer names of our own.
 
@@ -121,7 +130,7 @@ class TrainerHooks:
             # Keras makes the variables in the first trace of a step, and TensorFlow has to trace a
             # step that made variables a second time.
             if iterator is not None:
-                data_batch = getattr(iterator._distributed_dataset, "element_spec", None)
+                data_batch = _spec_of_batches(iterator._distributed_dataset)
             self.build_before_trace(data_batch)
             return
         if iterator is not None:

@@ -31,6 +31,7 @@ def check(kernels) -> None:
             _check_lookup(kernels, dtype)
             _check_update(kernels, dtype)
         _check_rules(kernels)
+        _check_admission(kernels)
 
 
 def _start(dtype):
@@ -134,6 +135,42 @@ def _check_rules(kernels):
             settings=settings,
         )
         _same(rule, tf.gather(table, [1, 7]), change)
+
+
+def _check_admission(kernels):
+    """Two ids are given rows, and keep them."""
+    variables = {
+        "owners": tf.Variable(tf.zeros([1, 16], tf.int64)),
+        "used": tf.Variable(tf.zeros([1, 16], tf.int32)),
+        "filled": tf.Variable(tf.zeros([1], tf.int32)),
+        "reach": tf.Variable(tf.zeros([1], tf.int32)),
+        "tallies": tf.Variable(tf.zeros([6], tf.int64)),
+        "step": tf.Variable(tf.zeros([1], tf.int64)),
+    }
+    one_table = {
+        "num_rows": [ROWS],
+        "num_buckets": [1],
+        "modulus": [1],
+        "admit_after": [1],
+        "eviction": [0],
+        "ttl": [0],
+        "half_cells": [0],
+    }
+    for _ in range(2):
+        rows, evicted = kernels.tfrec_admit_ids(
+            ids=tf.constant([7, -(2**63), 7], tf.int64),
+            **{name: variable.handle for name, variable in variables.items()},
+            uses=[],
+            cells=[],
+            row_splits=[],
+            tables=[],
+            by_example=True,
+            column_tables=[0],
+            **one_table,
+        )
+        first, second, again = rows.numpy().tolist()
+        if {first, second} != {0, 1} or again != first or len(evicted):
+            raise ArithmeticError("wrong results: ids admitted")
 
 
 def _same(what, found, expected, dtype=tf.float32):
