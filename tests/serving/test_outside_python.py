@@ -386,7 +386,10 @@ def test_candidates_outside_python(runners, tmp_path):
         answers = runner.answers()
         if name == "run_without_keras":
             check_nothing_foreign({name: answers})
-        np.testing.assert_array_equal(answers["good"]["logits"], answers["rows"]["logits"])
+        # The request's half is summed apart from the candidate's.
+        np.testing.assert_allclose(
+            answers["good"]["logits"], answers["rows"]["logits"], rtol=0, atol=1e-6
+        )
         for case, (_, _, text) in bad.items():
             assert isinstance(answers[case], tuple), f"{name}, {case} was answered"
             message = answers[case][1].replace("\\", "")
