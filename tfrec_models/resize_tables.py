@@ -62,7 +62,7 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
         if model.compiled:
             resized.compile_from_config(model.get_compile_config())
     warm_start(resized, model)
-    if model.optimizer is not None and model.optimizer.built:
+    if model.compiled and model.optimizer.built:
         _copy_state(resized, model)
     return resized
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfrec_models._rows.sharding import filled_by_shard
 from tfrec_models._rows.variables import made_once
 from tfrec_models._serialization import DeserializesChildren
-from tfrec_models.embeddings.id_map import IdMap, managed_tables
+from tfrec_models.embeddings.id_map import make_id_map, managed_tables
 from tfrec_models.embeddings.lookup import pooled_lookup
 from tfrec_models.embeddings.table_stack import stack_tables
 from tfrec_models.embeddings.table_store import TableStore
@@ -84,8 +84,7 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
             # Optimizers save the state of a table by it.
             variable.table_stack = stack
             if managed_tables(stack):
-                stack.id_map = IdMap(stack, initializer, name=f"id_map_{number}")
-                stack.id_map.build()
+                stack.id_map = make_id_map(stack, initializer, f"id_map_{number}")
                 self._id_maps.append(stack.id_map)
                 # Of rows that change their id optimizers reset the state.
                 variable.reused_rows = stack.id_map.reused

@@ -15,7 +15,7 @@ from tfrec_models.embeddings.id_map_state import Elements, IdMapState
 from tfrec_models.embeddings.managed_ids import ManagedIds
 
 
-class IdMap(keras.layers.Layer):
+class _IdMap(keras.layers.Layer):
     """Which row of its table each id has, for the managed tables of one stack.
 
     Beside 8 bytes for the id of each row it keeps 4 for when it was used last, 4 for how often
@@ -120,7 +120,7 @@ class IdMap(keras.layers.Layer):
         """Takes the ids of another map's table, those used last first, as far as there is space.
 
         Args:
-            other: `IdMap`.
+            other: the id map of another stack.
             table: str, the table's name in both.
         """
         ids, old_rows = other.ids_of(table)
@@ -155,6 +155,19 @@ class IdMap(keras.layers.Layer):
                 "warm_start."
             )
         super().load_own_variables(store)
+
+
+def make_id_map(stack, initializer, name):
+    """Returns the id map of a stack's managed tables, built.
+
+    Args:
+        stack: `TableStack` with a managed table.
+        initializer: `TableInitializer` of the stack.
+        name: str.
+    """
+    id_map = _IdMap(stack, initializer, name=name)
+    id_map.build()
+    return id_map
 
 
 def check_strategy(strategy=None):

@@ -17,7 +17,7 @@ class StaticIdMap:
     The hash is one multiplication, with the multiplier that makes the largest group smallest.
 
     Args:
-        id_map: `IdMap`, of which it takes what is in it now.
+        id_map: that of a stack, of which it takes what is in it now.
     """
 
     def __init__(self, id_map):

@@ -31,7 +31,7 @@ class TableStack:
         self.num_rows = int(ends[-1])
         # Half the width for every id means half the time in the deduplication of a lookup.
         self.index_dtype = tf.int32 if self.num_rows < 2**31 else tf.int64
-        # `IdMap` of the managed tables, if there are any, once the layer is built.
+        # The id map of the managed tables, if there are any, once the layer is built.
         self.id_map = None
         self.columns = [
             (feature, table) for table in self.tables for feature in table.feature_names
