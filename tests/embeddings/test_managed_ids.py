@@ -102,7 +102,7 @@ def test_rows_of_ids_follow_the_plain_rule():
     rng = np.random.default_rng(7)
     for step in range(10):
         ids, expected = [], []
-        for name, (_, count, steps, draw) in LOGS.items():
+        for _, count, steps, draw in LOGS.values():
             drawn = draw(rng, count) if step < steps else np.zeros(0, np.int64)
             for _ in POLICIES:
                 rule = plain[len(ids)]
