@@ -63,6 +63,7 @@ def record(run, path):
     runs = sorted(
         [*(other for other in runs if other["seed"] != seed), result], key=lambda r: r["seed"]
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps({"recipe": settings, "runs": runs}, indent=1) + "\n")
 
