@@ -270,6 +270,24 @@ def test_unknown_ids_share_a_row_or_are_left_out():
         assert collection.ids_of("t")[0].tolist() == [5]
 
 
+def test_frozen_tables_stay_as_they_are():
+    """Training of the rest of a model gives no rows to new ids, and takes none."""
+    for cls, config in (
+        (EmbeddingBagCollection, EmbeddingBagConfig),
+        (EmbeddingCollection, EmbeddingConfig),
+    ):
+        collection = cls([config(2, 4, "t", feature_names=["f"], id_policy="managed")])
+        collection({"f": tf.constant([5, 6])}, training=True)
+        before = collection.read_table("t").numpy()
+        collection.trainable = False
+        collection({"f": tf.constant([7, 8])}, training=True)
+        np.testing.assert_array_equal(collection.read_table("t"), before)
+        assert sorted(collection.ids_of("t")[0].tolist()) == [5, 6]
+        collection.trainable = True
+        collection({"f": tf.constant([7, 8])}, training=True)
+        assert sorted(collection.ids_of("t")[0].tolist()) == [7, 8]
+
+
 @pytest.mark.parametrize("path", ["native", "stock"])
 def test_an_evicted_row_and_its_state_start_afresh(path):
     """The new id inherits neither embedding nor accumulator of the old one."""

@@ -96,7 +96,7 @@ class EmbeddingBagCollection(EmbeddingTables):
                     variable.value,
                     stack,
                     features.select(stack.feature_names),
-                    training=training,
+                    training=self._training_of(stack, training),
                 ),
                 self.compute_dtype,
             )

@@ -82,7 +82,10 @@ class EmbeddingCollection(EmbeddingTables):
         features = SparseFeatures(features, self.sparse_feature_names, is_weighted=False)
         by_stack = [
             unpooled_lookup(
-                variable.value, stack, features.select(stack.feature_names), training=training
+                variable.value,
+                stack,
+                features.select(stack.feature_names),
+                training=self._training_of(stack, training),
             )
             for stack, variable in zip(self._stacks, self._variables, strict=True)
         ]

@@ -182,6 +182,10 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
             "tables": [keras.saving.serialize_keras_object(table) for table in self.tables],
         }
 
+    def _training_of(self, stack, training):
+        """Whether a lookup is one of training: frozen tables give no rows to new ids."""
+        return training if self.trainable or stack.id_map is None else None
+
     def _blocks(self):
         """The (name, table) of each output block, table by table."""
         features = [name for table in self.tables for name in table.feature_names]

@@ -19,7 +19,8 @@ class ManagedIds:
     For logs in which new users and items appear every day. Each row belongs to at most one id, so
     no two ids share an embedding. In training, an id without a row is given one the `admit_after`th
     time it is seen; where there is no free row, that of another id is taken, whose embedding and
-    optimizer state start afresh. In prediction nothing changes.
+    optimizer state start afresh. In prediction, and while the layer is frozen (`trainable=False`),
+    nothing changes.
 
     A row is looked for among the rows that the id's 64-bit hash names: groups of 16, up to 64 of
     them. A table of 1,024 rows or fewer gives away every row before it evicts; a larger one about
