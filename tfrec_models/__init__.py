@@ -15,6 +15,7 @@ from tfrec_models.layers import (
     set_xla_enabled,
     xla_disabled,
 )
+from tfrec_models.multi_task_ranker import MultiTaskRanker
 from tfrec_models.ranking_model import RankingModel
 from tfrec_models.resize_tables import resize_tables
 from tfrec_models.sparse import JaggedTensor, KeyedJaggedTensor, KeyedTensor
@@ -33,6 +34,7 @@ __all__ = [
     "JaggedTensor",
     "KeyedJaggedTensor",
     "KeyedTensor",
+    "MultiTaskRanker",
     "PoolingType",
     "SimpleDeepFMNN",
     "WarmStart",

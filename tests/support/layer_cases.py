@@ -14,6 +14,7 @@ from tfrec_models import (
     EmbeddingBagConfig,
     KeyedJaggedTensor,
     KeyedTensor,
+    MultiTaskRanker,
     deepfm,
     dlrm,
     experimental,
@@ -282,6 +283,11 @@ MODELS = {
         lambda size: [(), (), (size,), (size,)],
         # It gives its loss detached too, through which no gradient flows.
         {**NOT_SYMBOLIC, "test_gradients_are_the_numeric_ones": None},
+    ),
+    "MultiTaskRanker": LayerCase(
+        lambda: MultiTaskRanker(DLRM(feature_in_two_tables(), 5, [6, 4], [5, 2]), ["a", "b"]),
+        model_inputs("ragged"),
+        lambda size: [(size, 1), (size, 1)],
     ),
     "DeepFMRanker": LayerCase(
         lambda: deepfm.DeepFMRanker(feature_in_two_tables(), 5, [6, 3]),
