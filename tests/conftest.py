@@ -17,7 +17,7 @@ import tensorflow as tf  # noqa: E402
 from tests.support import oracle  # noqa: E402
 from tests.support.recordings_plugin import RecordingsPlugin  # noqa: E402
 from tests.support.seeds import start_from_seed  # noqa: E402
-from tfrec_models import native  # noqa: E402
+from tfrec_models import native, xla_disabled  # noqa: E402
 from tfrec_models.native.build import find_compilers  # noqa: E402
 from tfrec_models.native.library import why_unavailable  # noqa: E402
 
@@ -27,6 +27,8 @@ tf.config.set_logical_device_configuration(
 )
 
 FEW_EXAMPLES = 25
+# What these folders test is the same with XLA, which is half of a small model's first step.
+WITHOUT_XLA = {"datasets", "metrics", "optimizers", "recipes", "report", "sparse"}
 
 
 def pytest_addoption(parser):
@@ -111,3 +113,13 @@ def _fresh_keras(request):
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(autouse=True)
+def _without_xla(request):
+    """Training steps are not compiled by XLA in the folders of `WITHOUT_XLA`."""
+    if request.path.parent.name not in WITHOUT_XLA:
+        yield
+        return
+    with xla_disabled():
+        yield

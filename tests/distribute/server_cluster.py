@@ -1,16 +1,18 @@
-"""Scenarios on parameter servers, each in a process of its own with its cluster in threads.
+"""Scenarios on parameter servers, in a process with a cluster in threads.
 
-    python -m tests.distribute.server_cluster SCENARIO [DIRECTORY]
+    python -m tests.distribute.server_cluster WORKERS DIRECTORY SCENARIO...
 
 TensorFlow connects a process to one cluster for good, so that the tests cannot do it themselves.
 """
 
+import contextlib
 import functools
 import itertools
 import json
 import os
 import sys
 import threading
+from unittest import mock
 
 import keras
 import numpy as np
@@ -35,12 +37,11 @@ from tfrec_models.distribute import fit_on_servers, run_server, server_strategy,
 from tfrec_models.embeddings.table_stack import TableStack
 
 
-def weights(directory):
-    """20 steps with two workers, one at a time, equal one device; slots lie beside their rows.
+def weights(strategy, directory):
+    """20 steps with several workers, one at a time, equal one device; slots lie beside their rows.
 
     Which of the workers takes a step is left to TensorFlow, so all steps are on one batch.
     """
-    strategy = start(workers=2)
     forms = ("dict", "packed", "kjt", "ids")
     for (name, _), form in zip(OPTIMIZERS.items(), forms, strict=True):
         batches = as_form(form, dataset(8, batch=8))
@@ -92,13 +93,11 @@ class Sums(keras.Model):
         self.built = True
 
 
-def counting(directory):
+def counting(strategy, directory):
     """Four workers at once on the same rows: every update and count is there, to the bit.
 
     Nor does it matter that workers are lost between a step and sending its metrics.
     """
-    strategy = start(workers=4)
-    lose_answers(every=20)
     with strategy.scope():
         model = Sums()
         mean = keras.metrics.MeanMetricWrapper(lambda y_true, y_pred: y_true, name="mean")
@@ -108,7 +107,8 @@ def counting(directory):
     def data():
         return tf.data.Dataset.from_tensors((tf.range(32) // 2, tf.range(32.0)[:, None]))
 
-    history = fit_on_servers(model, data, steps_per_epoch=steps, verbose=0).history
+    with lost_answers(every=20):
+        history = fit_on_servers(model, data, steps_per_epoch=steps, verbose=0).history
     assert history["mean"] == [15.5]
     assert int(mean.count.numpy()) == steps * 32
     expected = np.zeros((40, 4), np.float32)
@@ -119,7 +119,8 @@ def counting(directory):
     assert int(model.optimizer.iterations.numpy()) == steps
 
 
-def lose_answers(every):
+@contextlib.contextmanager
+def lost_answers(every):
     """One in so many answers is asked for when its worker is gone, and there when asked again.
 
     TensorFlow asks too, in threads of its own, and has a step done again if it gets no answer.
@@ -138,10 +139,11 @@ def lose_answers(every):
             raise next(errors)
         return get(value)
 
-    RemoteValueImpl.get = get_unless_lost
+    with mock.patch.object(RemoteValueImpl, "get", get_unless_lost):
+        yield
 
 
-def filling(directory):
+def filling(strategy, directory):
     """No process makes a whole table: each piece is filled by itself, within its rows' bounds."""
     drawn = []
     whole = TableStack.initializer
@@ -156,9 +158,8 @@ def filling(directory):
 
         return initialize_and_record
 
-    TableStack.initializer = recording
     given = np.arange(60.0).reshape(15, 4) + 10
-    with start().scope():
+    with mock.patch.object(TableStack, "initializer", recording), strategy.scope():
         tables = [
             EmbeddingBagConfig(30, 4, "a", weight_init_min=1.0, weight_init_max=2.0),
             EmbeddingBagConfig(
@@ -179,7 +180,7 @@ def filling(directory):
     assert not np.isin(shards_drawn[0], shards_drawn[1]).any()
 
 
-def refused(directory):
+def refused(strategy, directory):
     """Everything that cannot work is refused before a step is taken."""
 
     def refuses(error, match, call, *arguments, **keywords):
@@ -203,8 +204,9 @@ def refused(directory):
     refuses(ValueError, "call run_server", server_strategy)
     # More pieces than rows: TensorFlow leaves none empty, and the dense weights are cut too.
     cut = tf.distribute.experimental.partitioners.FixedShardsPartitioner(99)
-    strategy = start(workers=2, partitioner=cut)
-    refuses(ValueError, "cuts dense weights", run, made("sgd", strategy), data)
+    with mock.patch.object(strategy.extended, "_variable_partitioner", cut):
+        dense_cut = made("sgd", strategy)
+    refuses(ValueError, "cuts dense weights", run, dense_cut, data)
     with strategy.scope():
         model = make_dlrm()
     refuses(ValueError, "dlrm.* is not compiled", run, model, data)
@@ -226,12 +228,17 @@ def refused(directory):
         refuses(ValueError, match, run, model, data)
 
 
-SCENARIOS = {
-    scenario.__name__: scenario
-    for scenario in (weights, one_worker, counting, checkpoints, positions, filling, refused)
-}
+SCENARIOS = (weights, one_worker, counting, checkpoints, positions, filling, refused)
+
+
+def main(workers, directory, *names):
+    cluster = start(int(workers))
+    for scenario in SCENARIOS:
+        if scenario.__name__ in names:
+            scenario(cluster, f"{directory}/{scenario.__name__}")
+            print(scenario.__name__, "passed", flush=True)
 
 
 if __name__ == "__main__":
     with xla_disabled():
-        SCENARIOS[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else None)
+        main(*sys.argv[1:])

@@ -8,7 +8,6 @@ from tests.distribute.server_setup import (
     largest_difference,
     made,
     set_weights,
-    start,
 )
 from tests.support.data import dataset
 from tests.support.models import make_dlrm
@@ -62,12 +61,11 @@ def scaled_ftrl():
     return optimizers.LossScaleOptimizer(ftrl, dynamic_growth_steps=5)
 
 
-def one_worker(directory):
+def one_worker(strategy, directory):
     """20 steps of one worker on 20 different batches equal one device.
 
     With each optimizer; with weight decay, clipping and scaled losses; on tables for sequences.
     """
-    strategy = start()
     assert set(OPTIMIZERS) == {"sgd", "adagrad", "row_wise", "lazy_adam"}
     plain = {name: equals_one_device(strategy, make_dlrm, OPTIMIZERS[name]) for name in OPTIMIZERS}
     for name, optimizer in SETTINGS.items():

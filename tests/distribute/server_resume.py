@@ -6,15 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from tests.distribute.server_setup import largest_difference, made, start
+from tests.distribute.server_setup import largest_difference, made
 from tests.support.data import dataset
 from tests.support.models import ROWS
 from tfrec_models.distribute import TrainingCheckpoint, fit, fit_on_servers, training_variables
 
 
-def checkpoints(directory):
+def checkpoints(strategy, directory):
     """One machine's checkpoint goes on on servers, and back; tables are read and written there."""
-    strategy = start()
     # Made in the scope of the model they belong to.
     metrics = lambda: [keras.metrics.AUC(from_logits=True, name="auc")]  # noqa: E731
     alone, served = made("row_wise"), made("row_wise", strategy, metrics=metrics)
@@ -41,12 +40,11 @@ def checkpoints(directory):
     np.testing.assert_array_equal(collection.read_table("t1"), before)
 
 
-def positions(directory):
+def positions(strategy, directory):
     """`fit` goes on in a directory of the servers, and no epoch is begun that has no step left.
 
     A run that goes on trains on the batches that were not trained on yet.
     """
-    strategy = start()
     data = lambda: dataset(8)  # noqa: E731
     served = made("row_wise", strategy)
     first = [v.numpy() for v in served.variables]

@@ -11,13 +11,19 @@ from tfrec_models.distribute.servers.resume_position import resume_position
 
 
 @pytest.mark.parametrize(
-    "scenario",
-    ["weights", "one_worker", "counting", "checkpoints", "positions", "filling", "refused"],
+    ("workers", "scenarios"),
+    [
+        (1, ["one_worker", "checkpoints", "positions", "filling"]),
+        (4, ["weights", "counting", "refused"]),
+    ],
+    ids=["one_worker", "several_workers"],
 )
-def test_scenario(scenario, tmp_path):
-    """The scenario's own checks hold; its docstring says what it proves."""
-    (ended,) = processes.run("tests.distribute.server_cluster", scenario, tmp_path / "run")
+def test_scenarios(workers, scenarios, tmp_path):
+    """Each scenario's own checks hold; its docstring says what it proves."""
+    (ended,) = processes.run("tests.distribute.server_cluster", workers, tmp_path, *scenarios)
     assert ended.returncode == 0, ended.stdout[-5000:]
+    for scenario in scenarios:
+        assert f"{scenario} passed" in ended.stdout
 
 
 def test_steps_before():

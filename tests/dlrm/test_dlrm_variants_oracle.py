@@ -58,7 +58,7 @@ def test_compiled_dlrm_equals_torchrecs_wrapper(name):
     """What DLRMWrapper adds, DLRM has by compile(): its predictions, and its loss from logits."""
     case, recorded = oracle.index()[name], oracle.arrays(name)
     model = oracle.load(DLRM(oracle.collection(case), **case["ctor"]), recorded)
-    model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    model.compile("sgd", loss=keras.losses.BinaryCrossentropy(from_logits=True))
 
     def run(floats):
         logits = model(floats["dense"], oracle.kjt(case, recorded))

@@ -1,7 +1,7 @@
 """How a function runs belongs to its trace: threads that trace at once do not disturb each other.
 
-One thread is held in the middle of its trace, inside the interaction, until the other's call is
-done. `TFREC_OVERLAPS=20` repeats every overlap.
+One thread is held in the middle of its trace, inside the interaction, until every other call was
+made in another. `TFREC_OVERLAPS=20` repeats every overlap.
 """
 
 import os
@@ -19,13 +19,13 @@ from tfrec_models.serving import export
 
 CALLS = ("fit", "evaluate", "predict", "export", "export_int8")
 OVERLAPS = int(os.environ.get("TFREC_OVERLAPS", "1"))
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 # The last batch is a partial one.
 EXAMPLES, BATCH = 10, 4
 
 
 class Meeting:
-    """Holds the first thread that asks inside its trace until the other thread is done."""
+    """Holds one thread inside its trace until the other thread is done."""
 
     def __init__(self):
         self.seen = []
@@ -114,24 +114,37 @@ def start(name, function):
     return thread, result
 
 
-def overlap(first, second, models, tmp_path):
-    """Runs `second` while `first` is in the middle of its trace; returns results and traces."""
+def overlap(first, others, models, tmp_path):
+    """Makes all `others`, in turn, while `first` is in the middle of its trace.
+
+    Returns:
+        The result of `first`, the results of the others by call, the traces that were seen, and
+        whether the others were done before the first went on.
+    """
     meeting = Meeting()
-    meeting.held = "first"
+    meeting.held = "held"
     for model in models:
         model.inter_arch.meeting = meeting
-    held, held_result = start("first", lambda: run(models[0], first, "packed", tmp_path / "a"))
+
+    def make_others():
+        results = {}
+        for call in others:
+            threading.current_thread().name = call
+            results[call] = run(models[-1], call, "packed", tmp_path / "other" / call)
+        return results
+
+    held, held_result = start("held", lambda: run(models[0], first, "packed", tmp_path / "held"))
     assert meeting.inside.wait(WAIT_SECONDS)
-    other, result = start("second", lambda: run(models[-1], second, "packed", tmp_path / "b"))
+    other, results = start("other", make_others)
     other.join(WAIT_SECONDS)
     overlapped = not other.is_alive()
     meeting.other_is_done.set()
     for thread in (held, other):
         thread.join()
-    for part in (held_result, result):
+    for part in (held_result, results):
         if isinstance(part[0], BaseException):
             raise part[0]
-    return held_result[0], result[0], meeting.seen, overlapped
+    return held_result[0], results[0], meeting.seen, overlapped
 
 
 def check(found, wanted):
@@ -141,47 +154,53 @@ def check(found, wanted):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """What each call gives by itself, with both forms of bags: before and after one `fit`."""
+    """What each call gives by itself, before and after one `fit`."""
     results, model = {}, make_model()
+    compared = [(call, "packed") for call in CALLS[1:]] + [("predict", "dict"), ("export", "dict")]
     for state in ("new", "trained"):
-        for call in CALLS[1:]:
-            for form in ("packed", "dict"):
-                path = tmp_path_factory.mktemp(call)
-                results[call, form, state] = run(model, call, form, path)
+        for call, form in compared:
+            results[call, form, state] = run(model, call, form, tmp_path_factory.mktemp(call))
         if state == "new":
             results["fit", "packed", state] = run(model, "fit", "packed", None)
     return results
 
 
-# Two calls of one function of one model wait for each other: TensorFlow traces a function once. Two
-# fits would train it twice.
-ONE_MODEL = [(a, b) for a in CALLS for b in CALLS if a != b or a.startswith("export")]
-TWO_MODELS = [("fit", other) for other in CALLS] + [("export", "export_int8")]
-OVERLAPPING = [("one", *pair) for pair in ONE_MODEL] + [("two", *pair) for pair in TWO_MODELS]
+def others_of(first):
+    """All calls that may overlap with `first` on one model; `fit` is the last.
+
+    Two calls of one function of one model wait for each other: TensorFlow traces a function once.
+    Two fits would train it twice.
+    """
+    return [call for call in CALLS[::-1] if call != first or call.startswith("export")]
 
 
-@pytest.mark.parametrize(("models", "first", "second"), OVERLAPPING)
-def test_overlapping_traces(alone, kernels, models, first, second, tmp_path):
-    """Each of two overlapping calls, and each call after them, equals the same call alone."""
+OVERLAPPING = [("one", first, others_of(first)) for first in CALLS]
+OVERLAPPING += [("two", "fit", CALLS[::-1]), ("two", "export", ["export_int8"])]
+
+
+@pytest.mark.parametrize(("models", "first", "others"), OVERLAPPING)
+def test_overlapping_traces(alone, kernels, models, first, others, tmp_path):
+    """Each call that overlaps with a trace, and each call after, equals the same call alone."""
     for number in range(OVERLAPS):
         chosen = [make_model()] if models == "one" else [make_model(), make_model()]
-        held, other, seen, overlapped = overlap(first, second, chosen, tmp_path / str(number))
-        assert overlapped, "the second call waited for the first trace"
-        # Where both train or read one model, the second ran whole before the first took a step.
-        second_trained = models == "one" and second == "fit"
+        held, found, seen, overlapped = overlap(first, others, chosen, tmp_path / str(number))
+        assert overlapped, "a call waited for the first trace"
         # Keras keeps one running loss for all calls of a model, which overlapping calls share.
-        shares_loss = models == "one" and {first, second} <= {"fit", "evaluate"}
+        shares_loss = models == "one" and "fit" in (first, *others)
+        # Where both train or read one model, the others ran whole before the first took a step.
+        state = "trained" if models == "one" and "fit" in others else "new"
         if not (shares_loss and first == "evaluate"):
-            check(held, alone[first, "packed", "trained" if second_trained else "new"])
-        if not (shares_loss and second == "evaluate"):
-            check(other, alone[second, "packed", "new"])
+            check(held, alone[first, "packed", state])
+        for call in others:
+            if not (shares_loss and first == "fit" and call == "evaluate"):
+                check(found[call], alone[call, "packed", "new"])
         for thread, how, kernels_used in seen:
-            trains = {"first": first, "second": second}[thread] == "fit"
+            trains = (first if thread == "held" else thread) == "fit"
             assert (how.uses_xla, how.uses_kernels) == (trains, trains), (thread, how)
             assert kernels_used == trains
         assert execution.current() == execution.Execution()
         for model, calls in zip(
-            chosen, [(first, second)] if models == "one" else [(first,), (second,)], strict=True
+            chosen, [(first, *others)] if models == "one" else [(first,), others], strict=True
         ):
             state = "trained" if "fit" in calls else "new"
             check(run(model, "predict", "dict", tmp_path), alone["predict", "dict", state])
