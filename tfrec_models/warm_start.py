@@ -17,11 +17,20 @@ _BLOCK_ROWS = 65_536
 
 @dataclasses.dataclass
 class WarmStart:
-    """What `warm_start` copied.
+    """What `warm_start` copied, and what it left as it was.
 
     Args:
-        copied: list of str, the names of tables and variables that were.
-        left: dict from the names of those that keep their initial values to why.
+        copied: list of str, the names of the tables and variables that were copied.
+        left: dict from the name of each that keeps its initial value to the reason.
+
+    Example:
+
+    >>> from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, warm_start
+    >>> def make(width):
+    ...     return DLRM(EmbeddingBagCollection([EmbeddingBagConfig(9, 4, "t")]), 2, [4], [width, 1])
+    >>> found = warm_start(make(8), make(16))
+    >>> "t" in found.copied, len(found.left) > 0
+    (True, True)
     """
 
     copied: list[str] = dataclasses.field(default_factory=list)
