@@ -31,9 +31,7 @@ OURS = Peer("ours", "native")
 
 def times_faster(peer, workload, rounds, seconds):
     """The ratio of a training step, taken in each round."""
-    ours, other = race(
-        [(OURS, workload, ["train"]), (peer, workload, ["train"])], rounds, seconds
-    )
+    ours, other = race([(OURS, workload, ["train"]), (peer, workload, ["train"])], rounds, seconds)
     if ours.note or other.note:
         raise RuntimeError(f"{OURS}: {ours.note or 'measured'}; {peer}: {other.note or 'measured'}")
     ratios = ours.times_faster_than(other)

@@ -27,7 +27,9 @@ def main():
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
-    stale = [page for page in PAGES if written((ROOT / page).read_text()) != (ROOT / page).read_text()]
+    stale = [
+        page for page in PAGES if written((ROOT / page).read_text()) != (ROOT / page).read_text()
+    ]
     if options.check:
         print(f"Not what this script writes: {', '.join(stale)}" if stale else "All as written.")
         sys.exit(bool(stale))
@@ -118,7 +120,8 @@ def headline_list():
             "- AUC of `examples/train_dlrm.py` beside the best reachable on its generated log: "
             f"{example['auc']:.3f} of {example['best']:.3f}",
             "",
-            f"`python benchmarks/headline.py` on {' and '.join(machines)}.",
+            f"`python benchmarks/headline.py`, {' and '.join(machines)}; [benchmarks]"
+            "(benchmarks/README.md) has every figure, and the goals that were not reached.",
         ]
     )
 
