@@ -1,11 +1,11 @@
 """Measures the three figures of README's end, and writes them to benchmarks/results.
 
-    python benchmarks/headline.py               # all three, about six minutes
-    python benchmarks/headline.py auc           # one of: torchrec, stock_keras, auc
+    python benchmarks/headline.py --machine "AMD EPYC, 2 cores"        # about six minutes
+    python benchmarks/headline.py auc --machine "AMD EPYC, 2 cores"    # one of the three
 
-A DLRM training step beside TorchRec's fused row-wise Adagrad and beside stock Keras with Adagrad, as
-in `compare.py --goals`, and the AUC of `examples/train_dlrm.py`. Figures that are not measured again
-stay. Afterwards `python scripts/figures.py` writes README anew.
+A DLRM training step beside TorchRec's fused row-wise Adagrad and beside stock Keras with Adagrad,
+as in `compare.py --goals`, and the AUC of `examples/train_dlrm.py`. Figures that are not measured
+again stay. Afterwards `python scripts/figures.py` writes them into README.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     mkdocs build --strict && python scripts/check_layout.py site
 
-Needs Chromium or Chrome; `.ci/run` does not have one, so this is part of the release checklist. At the
-width of a phone and of a laptop, a page must not scroll sideways, text and pictures must not
+Needs Chromium or Chrome; `.ci/run` does not have one, so this is part of the release checklist. At
+the width of a phone and of a laptop, a page must not scroll sideways, text and pictures must not
 leave the window (wide tables and code scroll in boxes of their own), and each picture must load.
 """
 

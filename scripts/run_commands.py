@@ -114,9 +114,7 @@ def run_page(page, folder, environment):
 
 def shell(code, folder, environment):
     """Runs a block of shell in the virtual environment; raises with its output if it fails."""
-    script = (
-        f"set -e\n. '{environment}/bin/activate'\n{code}\nwait -n || true\nkill $(jobs -p) || true"
-    )
+    script = f"set -e\n. '{environment}/bin/activate'\n{code}\nkill $(jobs -p) 2>/dev/null || true"
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,

@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 # scripts/run_commands.py runs in a fresh environment.
 NEEDS = re.compile(
     r'python title="needs (a cluster|a server|several devices|torch)"|shell title="needs '
-    r'(a server|two machines|tf2onnx|TensorFlow Serving|Docker and its image of TensorFlow Serving)"'
+    r"(a server|two machines|tf2onnx|(Docker and its image of )?TensorFlow Serving)\""
 )
 LANGUAGES = {"python", "shell", "text", "pycon", "yaml", "json"}
 # What the first line of a page says that goes on where another ends.
