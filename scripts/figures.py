@@ -113,8 +113,8 @@ def headline_list():
     machines = sorted({result["machine"] for result in results.values()})
     return "\n".join(
         [
-            "- DLRM training, times faster than TorchRec 1.8 with fused row-wise Adagrad on the same"
-            f" two cores: {torchrec['ratio']:.2f}",
+            "- DLRM training, times faster than TorchRec 1.8 with fused row-wise Adagrad on the"
+            f" same two cores: {torchrec['ratio']:.2f}",
             "- DLRM training, times faster than stock Keras 3 with Adagrad, 16 tables of 1,000,000"
             f" rows: {keras['ratio']:.1f}",
             "- AUC of `examples/train_dlrm.py` beside the best reachable on its generated log: "
