@@ -1,4 +1,4 @@
-"""Checks the language of the documentation: pages, notebooks, docstrings and messages.
+"""Checks the language of the documentation: pages, notebooks and docstrings.
 
     python scripts/check_style.py
 
@@ -7,8 +7,7 @@ that readers stumbled over, and one spelling for each term. Code is not checked.
 here when a review finds it.
 
 Docstrings of public names must have a summary line that is a sentence, their sections in one order,
-every argument, the shapes of a layer, and an example where something can be called. Messages of
-errors must say "received", not "got" or "Received:".
+every argument, and the shapes and an example of a layer.
 """
 
 import ast
@@ -148,24 +147,9 @@ def faults_of(node):
             yield f"has an argument {name} that is not in the signature"
 
 
-def message_faults():
-    """Yields a line for each message of an error in another form."""
-    for path in sorted(ROOT.glob("tfrec_models/**/*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Raise) or node.exc is None:
-                continue
-            text = "".join(
-                part.value
-                for part in ast.walk(node.exc)
-                if isinstance(part, ast.Constant) and isinstance(part.value, str)
-            )
-            if found := re.search(r"\bgot\b|Received:|\bReceived\b", text):
-                yield f"{path.relative_to(ROOT)}:{node.lineno}: {found[0]!r}; write: received"
-
-
 def main():
     """Prints the faults; exits with 1 if there are any."""
-    found = [*faults(), *docstring_faults(), *message_faults()]
+    found = [*faults(), *docstring_faults()]
     print("\n".join(found) or "The style is as agreed.")
     sys.exit(bool(found))
 
