@@ -61,6 +61,8 @@ class RankingModel(
     ...         self.head = keras.layers.Dense(1)
     ...
     ...     def build(self, input_shape=None):
+    ...         if self.built:
+    ...             return
     ...         self.embedding_bag_collection.build()
     ...         width = sum(self.embedding_bag_collection.embedding_dims)
     ...         self.head.build((None, width + self.dense_in_features))

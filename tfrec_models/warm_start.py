@@ -25,11 +25,15 @@ class WarmStart:
 
     Example:
 
-    >>> from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, warm_start
-    >>> def make(width):
-    ...     return DLRM(EmbeddingBagCollection([EmbeddingBagConfig(9, 4, "t")]), 2, [4], [width, 1])
-    >>> found = warm_start(make(8), make(16))
-    >>> "t" in found.copied, len(found.left) > 0
+    >>> from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, SimpleDeepFMNN
+    >>> from tfrec_models import warm_start
+    >>> def make(hidden_layer_size):
+    ...     table = EmbeddingBagConfig(9, 8, "t1")
+    ...     model = SimpleDeepFMNN(2, EmbeddingBagCollection([table]), hidden_layer_size, 4)
+    ...     model.build()
+    ...     return model
+    >>> found = warm_start(make(4), make(6))
+    >>> "t1" in found.copied, len(found.left) > 0
     (True, True)
     """
 

@@ -13,9 +13,7 @@ class PoolingType(enum.Enum):
 
     >>> import tensorflow as tf
     >>> from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, PoolingType
-    >>> table = EmbeddingBagConfig(
-    ...     10, 2, "item", pooling=PoolingType.MEAN, init_fn=tf.ones_initializer()
-    ... )
+    >>> table = EmbeddingBagConfig(10, 2, "item", init_fn="ones", pooling=PoolingType.MEAN)
     >>> EmbeddingBagCollection([table])({"item": tf.ragged.constant([[3, 4], []])})["item"]
     <tf.Tensor: shape=(2, 2), dtype=float32, numpy=
     array([[1., 1.],
