@@ -5,6 +5,9 @@
 Prints each phrase that is on the list below, with its file and what to write. The list has phrases
 that readers stumbled over, and one spelling for each term. Code is not checked. A phrase is added
 here when a review finds it.
+
+Docstrings of public names must have a summary line that is a sentence, their sections in one order,
+every argument, and the shapes and an example of a layer.
 """
 
 import ast
@@ -60,6 +63,15 @@ TERMS = [
 ]
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`|\]\([^)]*\)|^ *(?:>>>|\.\.\.) .*$", re.M | re.S)
 
+# The sections of a docstring in their order; what a thing is and the formula stand before them.
+SECTIONS = [
+    *("Paper", "Args", "Attributes", "Input shape", "Output shape"),
+    *("Returns", "Raises", "Example"),
+]
+SECTION = re.compile(r"^(\w[\w ]*):$", re.M)
+# An argument of Args: its name, or several; a type and what it is.
+ARGUMENTS = re.compile(r"^ {4}([*`\w]+(?:, [*`\w]+)*): (.*)$", re.M)
+
 
 def texts():
     """Yields a name and the text of each page, notebook cell and docstring."""
@@ -88,9 +100,56 @@ def faults():
                 yield f"{name}: …{around}… write: {instead}"
 
 
+def docstring_faults():
+    """Yields a line for each fault in the form of a public docstring."""
+    manifest = json.loads((ROOT / "tests" / "public_api.json").read_text())
+    public = {name for names in manifest.values() for name in names}
+    for path in sorted(ROOT.glob("tfrec_models/**/*.py")):
+        for node in ast.parse(path.read_text()).body:
+            is_item = isinstance(node, (ast.ClassDef, ast.FunctionDef))
+            if is_item and node.name in public and not node.name.startswith("_"):
+                for fault in faults_of(node):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} {fault}"
+
+
+def faults_of(node):
+    """Yields what is wrong with the docstring of one class or function."""
+    text = ast.get_docstring(node) or ""
+    summary = text.partition("\n")[0]
+    if not re.fullmatch(r"[A-Z`F].*\.", summary):
+        yield f"has the summary line {summary!r}; write one sentence with a full stop"
+    found = [name for name in SECTION.findall(text) if name in SECTIONS]
+    if found != sorted(found, key=SECTIONS.index):
+        yield f"has its sections as {', '.join(found)}; write them as {', '.join(SECTIONS)}"
+    for name in {"Arguments", "References", "Reference", "Examples", "Return"}.intersection(
+        SECTION.findall(text)
+    ):
+        yield f"has a section {name}; it is one of {', '.join(SECTIONS)}"
+    methods = {m.name: m for m in getattr(node, "body", []) if isinstance(m, ast.FunctionDef)}
+    if isinstance(node, ast.ClassDef) and {"call", "update_state"} & set(methods):
+        for name in {"Input shape", "Output shape", "Example"}.difference(found):
+            yield f"is a layer without {name}"
+    function = node if isinstance(node, ast.FunctionDef) else methods.get("__init__")
+    if function is None:
+        return
+    args = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    names = {arg.arg for arg in args} - {"self"}
+    section = re.search(r"^Args:\n((?: {4}.*\n|\n)*)", text + "\n", re.M)
+    told = {
+        name.strip(" *`")
+        for group, _ in ARGUMENTS.findall(section[1] if section else "")
+        for name in group.split(",")
+    }
+    for name in sorted(names - told):
+        yield f"does not say what {name} is"
+    for name in sorted(told - names - {"kwargs", "options"} if section else ()):
+        if not function.args.kwarg:
+            yield f"has an argument {name} that is not in the signature"
+
+
 def main():
     """Prints the faults; exits with 1 if there are any."""
-    found = list(faults())
+    found = [*faults(), *docstring_faults()]
     print("\n".join(found) or "The style is as agreed.")
     sys.exit(bool(found))
 

@@ -1,17 +1,20 @@
 """Writes what README and the docs have from other files: results, and a recipe's keys.
 
-    python scripts/figures.py
+    python scripts/figures.py            # writes the pages
+    python scripts/figures.py --check    # fails where a page is not what this writes
 
 Results are those in benchmarks/results, keys those of the classes of `tfrec_models.recipes`. Each
 table stands between two lines such as `<!-- results: begin -->` and `<!-- results: end -->`; a test
 fails where it is not what this writes.
 """
 
+import argparse
 import dataclasses
 import json
 import pathlib
 import re
 import statistics
+import sys
 import typing
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -19,14 +22,29 @@ PAGES = ("README.md", "docs/recipes.md", "docs/managed_ids.md")
 
 
 def main():
-    for page in PAGES:
-        path = ROOT / page
-        path.write_text(written(path.read_text()))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    stale = [
+        page for page in PAGES if written((ROOT / page).read_text()) != (ROOT / page).read_text()
+    ]
+    if options.check:
+        print(f"Not what this script writes: {', '.join(stale)}" if stale else "All as written.")
+        sys.exit(bool(stale))
+    for page in stale:
+        (ROOT / page).write_text(written((ROOT / page).read_text()))
 
 
 def written(text):
     """The text of a page with its tables anew."""
-    tables = {"results": results_table, "keys": keys_table, "daily": daily_table}
+    tables = {
+        "results": results_table,
+        "keys": keys_table,
+        "daily": daily_table,
+        "headline": headline_list,
+    }
     pattern = r"<!-- (\w+): begin -->\n.*?<!-- \1: end -->"
     if not re.search(pattern, text, re.DOTALL):
         raise ValueError(
@@ -86,6 +104,26 @@ def daily_table():
         ruler += "---|"
         line += f" {way['auc']:.3f} |"
     return "\n".join([head, ruler, line])
+
+
+def headline_list():
+    """The three figures of README, of benchmarks/headline.py, and the machine."""
+    results = json.loads((ROOT / "benchmarks" / "results" / "headline.json").read_text())
+    torchrec, keras, example = (results[name] for name in ("torchrec", "stock_keras", "auc"))
+    machines = sorted({result["machine"] for result in results.values()})
+    return "\n".join(
+        [
+            "- DLRM training, times faster than TorchRec 1.8 with fused row-wise Adagrad on the"
+            f" same two cores: {torchrec['ratio']:.2f}",
+            "- DLRM training, times faster than stock Keras 3 with Adagrad, 16 tables of 1,000,000"
+            f" rows: {keras['ratio']:.1f}",
+            "- AUC of `examples/train_dlrm.py` beside the best reachable on its generated log: "
+            f"{example['auc']:.3f} of {example['best']:.3f}",
+            "",
+            f"`python benchmarks/headline.py`, {' and '.join(machines)}; [benchmarks]"
+            "(benchmarks/README.md) has every figure, and the goals that were not reached.",
+        ]
+    )
 
 
 def row(result):

@@ -1,9 +1,15 @@
-"""An extension of Griffe: Markdown of docstrings, and functions named as their module."""
+"""An extension of Griffe: Markdown of docstrings, functions named as their module, and settings.
 
+A field of a recipe is `setting(default, help=...)`: the reference shows the default alone, and the
+help as the field's description.
+"""
+
+import ast
 import re
 
 import griffe
 
+_DEFAULTS = ("setting", "dataclasses.field")
 _ITEM = re.compile(r"\s*- ")
 
 
@@ -31,8 +37,31 @@ class Examples(griffe.Extension):
 
     def on_object(self, *, obj, loader, **kwargs):
         """Rewrites the docstring of one object, when all of its package is loaded."""
+        if obj.is_class:
+            show_settings(obj)
         if not obj.is_alias and obj.docstring is not None:
             obj.docstring.value = as_markdown(obj.docstring.value)
+
+
+def show_settings(cls):
+    """Shows `setting(default, help=...)` of a dataclass as the default and a line of Args."""
+    constructor = cls.members.get("__init__")
+    if constructor is None or constructor.is_alias or not constructor.is_function:
+        return
+    described = []
+    for parameter in constructor.parameters:
+        call = parameter.default
+        if not isinstance(call, griffe.ExprCall) or str(call.function) not in _DEFAULTS:
+            continue
+        values = {a.name: a.value for a in call.arguments if isinstance(a, griffe.ExprKeyword)}
+        first = next((a for a in call.arguments if not isinstance(a, griffe.ExprKeyword)), None)
+        default = values.get("default_factory", first)
+        is_made = "default_factory" in values or str(default) in ("dict", "list")
+        parameter.default = f"{default}()" if is_made else default
+        if "help" in values:
+            described.append(f"    {parameter.name}: {ast.literal_eval(str(values['help']))}.")
+    if described and cls.docstring is not None and "Args:" not in cls.docstring.value:
+        cls.docstring.value += "\n\nArgs:\n" + "\n".join(described)
 
 
 def as_markdown(text):

@@ -18,6 +18,9 @@ ALSO = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "ex
 # An index.md or README.md would become the page of the whole section.
 RENAMED = {"benchmarks/README.md": "benchmarks/figures.md"}
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s]+)(#[^)\s]*)?\)")
+CELL = re.compile(r"<td.*?</td>", re.DOTALL)
+CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
+BREAK = re.compile(r"(?<=\w)[._/](?=\w)|(?<=[a-z])(?=[A-Z])")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,6 +48,14 @@ def on_page_markdown(markdown, page, config, files):
         pieces += [_with_links(markdown[end : fence.start()], page, files), fence.group()]
         end = fence.end()
     return "".join([*pieces, _with_links(markdown[end:], page, files)])
+
+
+def on_page_content(html, page, config, files):
+    """Lets long names in tables break between their parts, for narrow screens."""
+    return CELL.sub(
+        lambda cell: CODE.sub(lambda code: BREAK.sub(r"\g<0><wbr>", code.group()), cell.group()),
+        html,
+    )
 
 
 def _with_links(text, page, files):

@@ -20,8 +20,12 @@ PAGES = sorted(
     + [*(ROOT / "benchmarks").glob("*.md")]
 )
 BLOCK = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
-# `python title="needs torch"`: why a block is shown and not run.
-NEEDS = re.compile(r'python title="needs (a cluster|a server|several devices|torch)"')
+# `python title="needs torch"`: why a block is shown and not run; other shell blocks are those that
+# scripts/run_commands.py runs in a fresh environment.
+NEEDS = re.compile(
+    r'python title="needs (a cluster|a server|several devices|torch)"|shell title="needs '
+    r"(a server|two machines|tf2onnx|(Docker and its image of )?TensorFlow Serving)\""
+)
 LANGUAGES = {"python", "shell", "text", "pycon", "yaml", "json"}
 # What the first line of a page says that goes on where another ends.
 CONTINUES = re.compile(r"<!-- continues (\S+) -->")

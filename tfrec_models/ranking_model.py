@@ -25,13 +25,56 @@ INPUTS = ("dense_features", "sparse_features")
 class RankingModel(
     KeyedJaggedData, StrategyTraining, OwnExport, DeserializesChildren, keras.Model, abc.ABC
 ):
-    """Base of models over dense and sparse features.
+    """Base class of models that rank examples by dense and sparse features.
 
-    A subclass has `embedding_bag_collection`, and gives `rank`, `num_outputs` and `build`.
+    Subclass it for a model whose parts are not those of a DLRM. It checks inputs, takes every form
+    of sparse features, trains under strategies, and can be saved, loaded and exported. A subclass
+    sets `embedding_bag_collection` and defines `rank`, `num_outputs` and `build`; to be saved it
+    also needs `get_config`.
 
     Args:
         dense_in_features: int, the number of dense features, 0 or more.
         **kwargs: those of `keras.Model`.
+
+    Input shape:
+        A dict of "dense_features", floats `(batch, dense_in_features)`, and "sparse_features", bags
+        of ids for each of `sparse_feature_names`, in any form that `EmbeddingBagCollection` takes.
+
+    Output shape:
+        `(batch, num_outputs)`, what `rank` returns.
+
+    Raises:
+        ValueError: if `dense_in_features` is negative, on inputs of other features or shapes, and
+            on `compile(jit_compile=True)`.
+
+    Example:
+
+    >>> import keras
+    >>> import tensorflow as tf
+    >>> from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, RankingModel
+    >>> class Linear(RankingModel):
+    ...     num_outputs = 1
+    ...
+    ...     def __init__(self, embedding_bag_collection, dense_in_features):
+    ...         super().__init__(dense_in_features)
+    ...         self.embedding_bag_collection = embedding_bag_collection
+    ...         self.head = keras.layers.Dense(1)
+    ...
+    ...     def build(self, input_shape=None):
+    ...         if self.built:
+    ...             return
+    ...         self.embedding_bag_collection.build()
+    ...         width = sum(self.embedding_bag_collection.embedding_dims)
+    ...         self.head.build((None, width + self.dense_in_features))
+    ...         self.built = True
+    ...
+    ...     def rank(self, dense_features, sparse_features):
+    ...         pooled = self.embedding_bag_collection(sparse_features).values()
+    ...         return self.head(tf.concat([dense_features, pooled], axis=1))
+    >>> tables = EmbeddingBagCollection([EmbeddingBagConfig(100, 8, "item")])
+    >>> model = Linear(tables, dense_in_features=3)
+    >>> model(tf.ones((2, 3)), {"item": tf.constant([4, 7])}).shape
+    TensorShape([2, 1])
     """
 
     # Whether the output is logits, for losses with from_logits=True, or probabilities.

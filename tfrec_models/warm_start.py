@@ -17,11 +17,24 @@ _BLOCK_ROWS = 65_536
 
 @dataclasses.dataclass
 class WarmStart:
-    """What `warm_start` copied.
+    """What `warm_start` copied, and what it left as it was.
 
     Args:
-        copied: list of str, the names of tables and variables that were.
-        left: dict from the names of those that keep their initial values to why.
+        copied: list of str, the names of the tables and variables that were copied.
+        left: dict from the name of each that keeps its initial value to the reason.
+
+    Example:
+
+    >>> from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, SimpleDeepFMNN
+    >>> from tfrec_models import warm_start
+    >>> def make(hidden_layer_size):
+    ...     table = EmbeddingBagConfig(9, 8, "t1")
+    ...     model = SimpleDeepFMNN(2, EmbeddingBagCollection([table]), hidden_layer_size, 4)
+    ...     model.build()
+    ...     return model
+    >>> found = warm_start(make(4), make(6))
+    >>> "t1" in found.copied, len(found.left) > 0
+    (True, True)
     """
 
     copied: list[str] = dataclasses.field(default_factory=list)

@@ -49,6 +49,24 @@ def test_a_row_by_hand(figures):
         figures.written("no table")
 
 
+def test_headline_by_hand(figures, tmp_path, monkeypatch):
+    """Each of README's three figures is one number of one file, and the machine is named."""
+    folder = tmp_path / "benchmarks" / "results"
+    folder.mkdir(parents=True)
+    results = {
+        "torchrec": {"machine": "Abacus", "ratio": 1.234},
+        "stock_keras": {"machine": "Abacus", "ratio": 21.06},
+        "auc": {"machine": "Slide rule", "auc": 0.71234, "best": 0.8},
+    }
+    (folder / "headline.json").write_text(json.dumps(results))
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    first, second, third, _, where = figures.headline_list().splitlines()
+    assert first.endswith(": 1.23")
+    assert second.endswith(": 21.1")
+    assert third.endswith(": 0.712 of 0.800")
+    assert "Abacus and Slide rule" in where
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_results_hold_a_whole_recipe(path):
     """Settings that make a recipe, and checksums of the data of every run."""

@@ -7,11 +7,17 @@ class Interaction(Protocol):
     """A Keras layer that crosses the dense vector with the embeddings of an example.
 
     `DLRM(inter_arch=...)` takes any layer of this form; a new model is a new interaction. With D
-    the tables' embedding_dim and F the number of embeddings, it is called with dense features
-    `(batch, D)` and sparse features `(batch, F, D)`, and gives `(batch, n)`.
+    the tables' embedding_dim and F the number of embeddings, the model calls it with the dense
+    vector and the embeddings. n is the width of what the over arch takes.
 
     It may also have `call_levels`, as `InteractionArch` has, for exports that take a request once
     with many candidates; without it such an export repeats the request for each candidate.
+
+    Input shape:
+        `dense_features`: `(batch, D)`. `sparse_features`: `(batch, F, D)`.
+
+    Output shape:
+        `(batch, n)`.
 
     Example:
 

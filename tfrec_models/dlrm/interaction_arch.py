@@ -19,6 +19,13 @@ MOST_VECTORS_BY_PAIR = 4
 def choose(n: int, k: int) -> int:
     """Returns the number of ways to choose k of n: 0 where k is out of range.
 
+    Args:
+        n: int, the number of things.
+        k: int, how many of them are chosen.
+
+    Returns:
+        An int, the binomial coefficient.
+
     Example:
 
     >>> from tfrec_models.dlrm import choose

@@ -41,10 +41,9 @@ class ManagedIds:
     of ids within a batch. Integers are ids as they are; turn strings into 64-bit hashes before
     (`datasets.Sparse` with ids="hash" and `num_ids=2**63`).
 
-    Reference:
-        Metwally et al., Efficient Computation of Frequent and Top-k Elements in Data Streams
-        (ICDT 2005); Cormode and Muthukrishnan, An Improved Data Stream Summary: the Count-Min
-        Sketch (2005).
+    Paper: Metwally et al., Efficient Computation of Frequent and Top-k Elements in Data Streams
+    (ICDT 2005); Cormode and Muthukrishnan, An Improved Data Stream Summary: the Count-Min Sketch
+    (2005).
 
     Args:
         admit_after: int, how many times an id is seen in training before it is given a row.

@@ -10,7 +10,9 @@ PATH = pathlib.Path("assets.extra", "tfrec_models.json")
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """The contents of `assets.extra/tfrec_models.json`.
+    """What an export says of itself: the contents of its `assets.extra/tfrec_models.json`.
+
+    Clients read the names of inputs and signatures from it, as `RequestWriter` does.
 
     Args:
         model: str, the class of the model.
@@ -31,6 +33,17 @@ class Metadata:
         raw_columns: list of dict, the columns of the log that the raw signatures take: name in
             the log, name of the input, kind of its values and whether rows hold any number.
         compute_dtype: str, what the dense half computes in, or None for what the model does.
+
+    Example:
+
+    >>> import tempfile
+    >>> from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
+    >>> from tfrec_models.serving import Metadata, export
+    >>> tables = EmbeddingBagCollection([EmbeddingBagConfig(100, 8, "item")])
+    >>> path = export(DLRM(tables, 2, [8], [4, 1]), tempfile.mkdtemp())
+    >>> metadata = Metadata.read(path)
+    >>> metadata.names, metadata.dense_in_features
+    ({'item': 'item'}, 2)
     """
 
     model: str
