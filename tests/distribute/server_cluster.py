@@ -215,7 +215,7 @@ def refused(strategy, directory):
     for match, optimizer in {
         "Adagrad cannot update tables": keras.optimizers.Adagrad,
         "averages of tables are not kept": lambda: sgd(use_ema=True),
-        "one of the 2 workers could divide": lambda: optimizers.LossScaleOptimizer(sgd()),
+        "one of the 4 workers could divide": lambda: optimizers.LossScaleOptimizer(sgd()),
         "SGD has gradient_accumulation_steps=2": lambda: optimizers.CompositeOptimizer(
             sgd(), dense(gradient_accumulation_steps=2)
         ),
