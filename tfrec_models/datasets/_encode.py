@@ -195,11 +195,13 @@ def _to_ids(schema, column):
     num_ids = schema.num_ids(column.name)
     modulus = np.uint64(num_ids)
     if column.ids == "hash":
-        return lambda block, to, values: (fingerprints_of(block, to.name, values) % modulus).astype(
-            np.int64
+        return _by_distinct(
+            lambda block, to, values: (fingerprints_of(block, to.name, values) % modulus).astype(
+                np.int64
+            )
         )
     if column.ids == "hex":
-        return lambda block, to, values: _hex(block, to.name, values) % num_ids
+        return _by_distinct(lambda block, to, values: _hex(block, to.name, values) % num_ids)
     if column.ids == "integer":
         return lambda block, to, values: _within(block, to.name, values, num_ids)
     vocabulary = schema.learned["vocabularies"].get(column.name)
