@@ -388,7 +388,13 @@ def test_bad_values_are_named(tmp_path):
     assert "is null or NaN" in message([1.0, None], [], label="c")
     log = [[Dense("c", transform="log", offset=1)]]
     assert f"{path}, row 1, column 'c': holds -1.0, whose log(x + 1.0)" in message([0.0, -1.0], log)
-    assert "must hold ids from 0 to 8, received 9" in message([1, 9], [[], [single]])
+    assert f"{path}, row 1, column 'c': must hold ids from 0 to 8, received 9" in message(
+        [1, 9], [[], [single]]
+    )
+    gaps = Sparse("c", ids="integer", num_ids=9, is_list=True, missing=0)
+    assert f"{path}, row 2, column 'c': must hold ids from 0 to 8, received -1" in message(
+        [[None, 1], None, [None, -1]], [[], [gaps]]
+    )
     assert "must hold integers, received string" in message(["1"], [[], [single]])
     assert f"{path}, row 2, column 'c': is null or has one; declare missing" in message(
         [1, 2, None], [[], [single]]
@@ -405,7 +411,7 @@ def test_bad_values_are_named(tmp_path):
         [1.5], [[], [hashed]]
     )
     hexed = Sparse("c", ids="hex", num_ids=9)
-    assert "hexadecimal ids of 1 to 8 digits, received 'xyz'" in message(
+    assert f"{path}, row 1, column 'c': must hold hexadecimal ids of 1 to 8 d" in message(
         ["1", "xyz"], [[], [hexed]]
     )
 

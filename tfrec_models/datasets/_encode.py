@@ -80,7 +80,10 @@ class Encoder:
         values = bags.values
         if bags.is_null is not None:
             values = values.drop_null()
-        ids = self._to_ids[column.name](block, column, values)
+        try:
+            ids = self._to_ids[column.name](block, column, values)
+        except _BadValue as error:
+            raise block.error(column.name, str(error), _row_of(bags, error.number)) from None
         if bags.is_null is not None:
             if column.missing >= self._num_ids[column.name]:
                 raise block.error(
@@ -118,6 +121,28 @@ class Encoder:
         ids = np.full(len(missing), column.missing, np.int64)
         ids[~missing] = _fingerprint.of_pairs(*prints) % num_ids
         return ids
+
+
+class _BadValue(ValueError):
+    """A value that becomes no id.
+
+    Args:
+        number: int, its number among the values that are not null.
+        message: str.
+    """
+
+    def __init__(self, number, message):
+        super().__init__(message)
+        self.number = number
+
+
+def _row_of(bags, number):
+    """The row of the `number`-th value that is not null."""
+    if bags.is_null is not None:
+        number = np.flatnonzero(~bags.is_null)[number]
+    if bags.lengths is None:
+        return int(number)
+    return int(np.searchsorted(np.cumsum(bags.lengths), number, side="right"))
 
 
 def resolved(schema, types):
@@ -201,7 +226,7 @@ def _to_ids(schema, column):
             )
         )
     if column.ids == "hex":
-        return _by_distinct(lambda block, to, values: _hex(block, to.name, values) % num_ids)
+        return lambda block, to, values: _hex(block, to.name, values) % num_ids
     if column.ids == "integer":
         return lambda block, to, values: _within(block, to.name, values, num_ids)
     vocabulary = schema.learned["vocabularies"].get(column.name)
@@ -240,10 +265,11 @@ def _within(block, name, values, num_ids):
     ids = integers_of(block, name, values)
     wrong = (ids < 0) | (ids >= num_ids)
     if wrong.any():
-        raise block.error(
-            name,
-            f"must hold ids from 0 to {num_ids - 1}, received {ids[np.argmax(wrong)]}; give a "
-            "larger num_ids, or ids='hash' or 'vocabulary'.",
+        number = int(np.argmax(wrong))
+        raise _BadValue(
+            number,
+            f"must hold ids from 0 to {num_ids - 1}, received {ids[number]}; give a larger "
+            "num_ids, or ids='hash' or 'vocabulary'.",
         )
     return ids
 
@@ -254,10 +280,11 @@ def _hex(block, name, values):
         return integers_of(block, name, values)
     numbers, is_hex = _fingerprint.hex_of_strings(values)
     if not is_hex.all():
-        text = values[int(np.argmin(is_hex))].as_py()
-        raise block.error(
-            name,
-            f"must hold hexadecimal ids of 1 to {_HEX_DIGITS} digits, received {text!r}.",
+        number = int(np.argmin(is_hex))
+        raise _BadValue(
+            number,
+            f"must hold hexadecimal ids of 1 to {_HEX_DIGITS} digits, received "
+            f"{values[number].as_py()!r}.",
         )
     return numbers
 
