@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import itertools
 import os
 import threading
 
@@ -103,6 +104,26 @@ def test_each_row_once_by_all_shards(tmp_path, count):
         assert sorted(n for part in parts for n in part) == list(range(460))
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_each_row_once_with_a_restore(tmp_path, count):
+    """Stopped in the second epoch and started again: every row once, as if never stopped."""
+    folder = write(tmp_path, [120, 7, 333])
+    rows = []
+    for i in range(count):
+        arguments = {"shuffle": True, "seed": 3, "shuffle_buffer": 64, "shard": (i, count)}
+        stopped, again, whole = (read(folder, NUMBERED, 32, **arguments) for _ in range(3))
+        for dataset in (stopped, again, whole):
+            iter(dataset)  # The first epoch, which a run that goes on does not read.
+        before = list(itertools.islice(stopped, 3))
+        after = iter(again)
+        for _ in before:
+            next(after)
+        of_worker = numbers([*before, *after])
+        assert of_worker == numbers(whole)
+        rows += of_worker
+    assert sorted(rows) == list(range(460))
 
 
 def test_each_row_once_by_all_shards_of_text(tmp_path):
