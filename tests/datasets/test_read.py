@@ -372,12 +372,12 @@ def test_a_file_that_grows(tmp_path, ending):
     assert f"{path} changed while it was read" in str(caught.value)
 
 
-@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2", "csv.zst"])
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2"])
 def test_a_compressed_file_damaged_inside(tmp_path, ending):
     """Wherever a bit is flipped, the file is named, and no line of the noise it gives."""
     rng = np.random.default_rng(0)
     data = b"y,n\n" + b"".join(b"0,%d\n" % n for n in rng.integers(0, 1000, 4000))
-    pack = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstd}[ending.rpartition(".")[2]]
+    pack = {"csv.gz": gzip.compress, "csv.bz2": bz2.compress}[ending]
     packed, path = pack(data), tmp_path / f"log.{ending}"
     schema = Schema("y", [], [Sparse("n", ids="integer", num_ids=1000)])
     for place in rng.integers(20, len(packed), 12):
@@ -387,11 +387,6 @@ def test_a_compressed_file_damaged_inside(tmp_path, ending):
         message = error_of(path, schema)
         assert f"{path} is " in message
         assert "is damaged" in message or "is cut off" in message
-
-
-def zstd(data):
-    """Zstandard with a checksum of the contents, as the command line writes."""
-    return pa.compress(data, "zstd", asbytes=True)
 
 
 def test_bad_values_are_named(tmp_path):

@@ -16,7 +16,7 @@ from tfrec_models.datasets._listing import RECORDS
 from tfrec_models.datasets._parquet import ParquetSource, Unit
 from tfrec_models.datasets._prepared import PreparedLayout
 from tfrec_models.datasets._sources import open_files
-from tfrec_models.datasets._text_errors import LineError, check_whole, unreadable
+from tfrec_models.datasets._text_errors import UNREADABLE, LineError, check_whole, unreadable
 from tfrec_models.datasets._text_lines import (
     count_lines,
     is_empty,
@@ -202,7 +202,7 @@ class _Run:
             for first, lines in rows_of(file, part.start, part.stop, layout.has_header):
                 yield from self._batches_of_lines(layout, lines, first)
                 self.lines = first + number_of_lines(lines)
-        except OSError as error:
+        except UNREADABLE as error:
             raise unreadable(file, error) from error
         file.check_unchanged()
 

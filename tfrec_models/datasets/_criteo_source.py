@@ -12,7 +12,7 @@ from tfrec_models.datasets._criteo_columns import (
 )
 from tfrec_models.datasets._csv import CsvSource, text_types
 from tfrec_models.datasets._listing import list_files
-from tfrec_models.datasets._text_errors import unreadable
+from tfrec_models.datasets._text_errors import UNREADABLE, unreadable
 from tfrec_models.datasets._text_lines import is_empty, rows_of, split_lines
 
 SPLITS = ("all", "train", "test")
@@ -114,7 +114,7 @@ def lines_of(file):
     try:
         for _, lines in rows_of(file, 0, None, has_header=False):
             yield from (line for line in split_lines(lines) if not is_empty(line))
-    except OSError as error:
+    except UNREADABLE as error:
         raise unreadable(file, error) from error
 
 

@@ -13,6 +13,7 @@ from tfrec_models.datasets._names import check_columns
 from tfrec_models.datasets._opened import opened
 from tfrec_models.datasets._parquet import Unit
 from tfrec_models.datasets._text_errors import (
+    UNREADABLE,
     LineError,
     check_bytes,
     check_whole,
@@ -96,7 +97,7 @@ class CsvSource:
                     place = functools.partial(_place, file, first, lines, first_row)
                     yield Block(batch, file.path, first_row, place=place)
                     first_row += batch.num_rows
-        except OSError as error:
+        except UNREADABLE as error:
             raise unreadable(file, error) from error
         file.check_unchanged()
 
@@ -187,7 +188,7 @@ class CsvSource:
         try:
             with opened(file) as stream:
                 start = stream.read(1 << 16)
-        except OSError as error:
+        except UNREADABLE as error:
             raise unreadable(file, error) from error
         line = start.split(b"\n", 1)[0]
         try:

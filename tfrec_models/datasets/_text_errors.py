@@ -2,8 +2,13 @@
 
 import re
 
+import pyarrow as pa
+
 from tfrec_models.datasets._opened import codec_of, opened
 from tfrec_models.datasets._text_lines import is_empty, split_lines
+
+UNREADABLE = (OSError, pa.ArrowException)
+"""What Arrow raises where a file cannot be read or unpacked."""
 
 _CHUNK = 1 << 22
 _KINDS = {"double": "a number", "int64": "an integer", "string": "text in UTF-8"}
@@ -82,7 +87,7 @@ def check_whole(file):
         with opened(file) as stream:
             while stream.read(_CHUNK):
                 pass
-    except OSError as error:
+    except UNREADABLE as error:
         raise unreadable(file, error) from error
 
 
