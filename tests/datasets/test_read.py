@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import itertools
 import os
 import threading
 
@@ -116,7 +115,7 @@ def test_each_row_once_with_a_restore(tmp_path, count):
         stopped, again, whole = (read(folder, NUMBERED, 32, **arguments) for _ in range(3))
         for dataset in (stopped, again, whole):
             iter(dataset)  # The first epoch, which a run that goes on does not read.
-        before = list(itertools.islice(stopped, 3))
+        before = list(stopped)[:3]
         after = iter(again)
         for _ in before:
             next(after)

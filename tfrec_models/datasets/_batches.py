@@ -26,7 +26,7 @@ class Order:
     seed: int | None
     shuffle_buffer: int
     shard: tuple[int, int]
-    cycle: int
+    cycle: int = 1
 
     @classmethod
     def checked(cls, shuffle, seed, shuffle_buffer, shard):

@@ -220,8 +220,8 @@ class _Run:
         delimiter, expected, left = layout.delimiter.encode(), len(layout.names), []
         for number, line in numbered:
             fields = line.count(delimiter) + 1
-            # What is in quotes may hold delimiters.
-            if fields == expected or b'"' in line:
+            # What is in quotes may hold delimiters; a carriage return has a reason of its own.
+            if fields == expected or b'"' in line or b"\r" in line.rstrip(b"\r\n"):
                 left.append((number, line))
             else:
                 self._reject_line(number, f"has {fields} fields, expected {expected}", line)
