@@ -152,15 +152,15 @@ def test_100_000_strings_have_the_same_ids(tmp_path):
     encoder = RawEncoder(schema)
 
     class Graph(tf.Module):
-        resources = encoder.resources
-
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
         def ids(self, texts):
             values = tf.RaggedTensor.from_uniform_row_length(texts, 1)
             columns = {"hashed": values, "known": values}
             return tf.stack(encoder.bags(columns, {}, tf.size(texts))[0], axis=1)
 
-    tf.saved_model.save(Graph(), str(tmp_path))
+    graph = Graph()
+    graph.resources = encoder.resources
+    tf.saved_model.save(graph, str(tmp_path))
     [features] = read(log, schema, batch_size=100_000)
     got = tf.saved_model.load(str(tmp_path)).ids(tf.constant(texts))
     np.testing.assert_array_equal(got, features["sparse_features"])
