@@ -1,20 +1,24 @@
-"""Rows a second that `read` gives, on one core, from files of Criteo's shape and of lists.
+"""Rows a second that `read` gives from files of Criteo's shape and of lists.
 
-    taskset -c 0 python benchmarks/reading.py --out reading.json
+    taskset -c 0 python benchmarks/reading.py --cases parquet --out parquet.json
+    python benchmarks/reading.py --cases tsv --out tsv.json
 
 Files are written once to `--folder` and read with a warm page cache; a number is the median of
 `--repeats` passes over all rows. Rows by second of processor time (of all threads) say what a
-core does even where other processes share it; rows by second are what was waited for.
+core does even where other processes share it; rows by second are what was waited for. Beside text
+stands `polars.read_csv` of the same file, where polars is installed: its columns as text and
+numbers in memory, without ids, transforms or batches. A pass of one takes turns with the other's.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
 import platform
-import statistics
 import tempfile
 import time
+from importlib import metadata, util
 
 import numpy as np
 import pyarrow as pa
@@ -90,18 +94,40 @@ def write(folder, kind, form, num_rows):
     return path
 
 
-def rate(path, of, batch_size, repeats, shuffle):
-    """Rows by second, and by second of processor time, of each pass over the file."""
-    rates = []
+def rows_of_read(path, of, batch_size, shuffle):
+    """Reads a file as batches; returns its rows."""
+    dataset = read(path, of, batch_size, shuffle=shuffle, seed=0 if shuffle else None)
+    return sum(features["dense_features"].shape[0] for features, _ in dataset)
+
+
+def rows_of_polars(path, of):
+    """Reads a file of text as a data frame of polars; returns its rows."""
+    import polars
+
+    types = {of.label: polars.Int8} | {column.name: polars.Int64 for column in of.dense}
+    types |= {column.name: polars.String for column in of.sparse}
+    return len(polars.read_csv(path, separator="\t", schema=types))
+
+
+def rates(passes, repeats):
+    """Of each function: medians of rows by second, and by second of processor time.
+
+    Args:
+        passes: list of functions that read a file and return its rows; they take turns.
+    """
+    measured = [[] for _ in passes]
     for _ in range(repeats + 1):
-        dataset = read(path, of, batch_size, shuffle=shuffle, seed=0 if shuffle else None)
-        start, processor, rows = time.perf_counter(), time.process_time(), 0
-        for features, _ in dataset:
-            rows += features["dense_features"].shape[0]
-        rates.append(
-            (rows / (time.perf_counter() - start), rows / (time.process_time() - processor))
-        )
-    return rates[1:]
+        for function, of_function in zip(passes, measured, strict=True):
+            start, processor = time.perf_counter(), time.process_time()
+            rows = function()
+            of_function.append(
+                (rows / (time.perf_counter() - start), rows / (time.process_time() - processor))
+            )
+    medians = [np.median(of_function[1:], axis=0) for of_function in measured]
+    return [
+        {"rows_per_s": round(by_second), "rows_per_processor_s": round(by_processor)}
+        for by_second, by_processor in medians
+    ]
 
 
 def main():
@@ -109,7 +135,8 @@ def main():
     parser.add_argument("--rows", type=int, default=524_288)
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cases", nargs="*", default=list(CASES))
+    parser.add_argument("--cases", nargs="*", default=list(CASES), help="beginnings of their names")
+    parser.add_argument("--only-write", action="store_true", help="write the files and end")
     parser.add_argument("--shuffle", action="store_true")
     parser.add_argument("--folder", type=pathlib.Path, default=None)
     parser.add_argument("--out", type=pathlib.Path)
@@ -117,18 +144,22 @@ def main():
     folder = arguments.folder or pathlib.Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     results = {}
-    for name in arguments.cases:
-        kind, ids, is_list, form = CASES[name]
-        path = write(folder, kind, form, arguments.rows)
-        rates = rate(
-            path, schema(is_list, ids), arguments.batch_size, arguments.repeats, arguments.shuffle
-        )
-        by_second, by_processor = (statistics.median(column) for column in zip(*rates, strict=True))
-        results[name] = {
-            "rows_per_s": round(by_second),
-            "rows_per_processor_s": round(by_processor),
-        }
-        print(name, results[name], flush=True)
+    for name, (kind, ids, is_list, form) in CASES.items():
+        if not name.startswith(tuple(arguments.cases)):
+            continue
+        path, of = write(folder, kind, form, arguments.rows), schema(is_list, ids)
+        if arguments.only_write:
+            continue
+        passes = [
+            functools.partial(rows_of_read, path, of, arguments.batch_size, arguments.shuffle)
+        ]
+        names = [name]
+        if form == "tsv" and util.find_spec("polars"):
+            passes.append(functools.partial(rows_of_polars, path, of))
+            names.append(f"{name}, polars {metadata.version('polars')}")
+        for of_name, rate in zip(names, rates(passes, arguments.repeats), strict=True):
+            results[of_name] = rate
+            print(of_name, rate, flush=True)
     report = {
         "processor": platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),

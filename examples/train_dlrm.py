@@ -2,8 +2,9 @@
 
 Without arguments the click log is generated: 13 dense and 26 sparse features of Criteo's shape,
 with labels from a planted model, so that the best AUC any model can reach is known and printed
-beside DLRM's. With --criteo FILE... it is read from Criteo's raw tab-separated files (plain or
-gzip); every fifth row is held out, and DLRM stands beside a logistic regression.
+beside DLRM's. It is written as Parquet files with the schema they are read by; your own log goes
+the same way. With --criteo FILE... the data are Criteo's raw tab-separated files, plain or
+compressed; every fifth row is held out, and DLRM stands beside a logistic regression.
 
 Either way: Keras's progress bar with validation loss and AUC each epoch, the AUC on the held-out
 rows, a .keras file, and a fresh process that loads the file and must predict the same to the bit.
@@ -26,13 +27,13 @@ import keras  # noqa: E402, the line above must come first
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig  # noqa: E402
+from tfrec_models import DLRM  # noqa: E402
 from tfrec_models.datasets import (  # noqa: E402
-    DEFAULT_CAT_NAMES,
     DEFAULT_DENSE_MIN,
-    INT_FEATURE_COUNT,
     ClickLog,
+    criteo_schema,
     criteo_tsv,
+    read,
 )
 from tfrec_models.metrics import auc  # noqa: E402
 from tfrec_models.optimizers import CompositeOptimizer, LazyAdam  # noqa: E402
@@ -61,8 +62,9 @@ def main():
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
     if options.criteo:
         train_on_criteo(options)
-    else:
-        train_on_generated(options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        train_on_generated(options, folder)
 
 
 def parse_arguments():
@@ -136,14 +138,17 @@ def parse_arguments():
     return options
 
 
-def train_on_generated(options):
+def train_on_generated(options, folder):
     log = ClickLog(num_train=options.train_rows, seed=options.seed)
+    schema = log.write(folder)
     print(f"Generated click log: {options.train_rows:,} training rows")
-    train = log.dataset("train", options.batch_size).cache()
-    validation = log.dataset("validation", EVALUATION_BATCH_SIZE).cache()
-    test = log.dataset("test", EVALUATION_BATCH_SIZE)
+    train = read(
+        f"{folder}/train.parquet", schema, options.batch_size, shuffle=True, seed=options.seed
+    )
+    validation = read(f"{folder}/validation.parquet", schema, EVALUATION_BATCH_SIZE)
+    test = read(f"{folder}/test.parquet", schema, EVALUATION_BATCH_SIZE)
 
-    model = make_model(log.table_sizes)
+    model = make_model(schema)
     fit(model, train, validation, options)
 
     labels = log.labels("test")
@@ -172,7 +177,7 @@ def train_on_criteo(options):
     test = criteo_tsv(options.criteo, EVALUATION_BATCH_SIZE, split="test", **arguments)
     print(f"Criteo: {', '.join(options.criteo)}; every fifth row is held out")
 
-    model = make_model(dict.fromkeys(DEFAULT_CAT_NAMES, options.num_embeddings))
+    model = make_model(criteo_schema(options.num_embeddings))
     fit(model, train, test, options)
 
     labels = np.concatenate([y for _, y in test.as_numpy_iterator()])
@@ -184,19 +189,10 @@ def train_on_criteo(options):
     save_and_check(model, test, options.output)
 
 
-def make_model(table_sizes):
-    tables = [
-        EmbeddingBagConfig(
-            name=f"t_{feature}",
-            num_embeddings=size,
-            embedding_dim=EMBEDDING_DIM,
-            feature_names=[feature],
-        )
-        for feature, size in table_sizes.items()
-    ]
+def make_model(schema):
     return DLRM(
-        embedding_bag_collection=EmbeddingBagCollection(tables=tables),
-        dense_in_features=INT_FEATURE_COUNT,
+        embedding_bag_collection=schema.collection(EMBEDDING_DIM),
+        dense_in_features=schema.num_dense,
         dense_arch_layer_sizes=[64, EMBEDDING_DIM],
         over_arch_layer_sizes=[64, 32, 1],
     )

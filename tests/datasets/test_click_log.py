@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_models.datasets import ClickLog, PlantedModel
+from tfrec_models import datasets
+from tfrec_models.datasets import ClickLog, PlantedModel, Schema
 from tfrec_models.metrics import auc
 
 # More rows than one block of 8,192, so that batches cross its border.
@@ -140,3 +141,21 @@ def test_split_and_batch_size_errors(log):
         ClickLog(num_test=0).labels("test")
     with pytest.raises(ValueError, match="`batch_size` must be an integer of at least 1"):
         log.dataset("train", 0)
+
+
+def test_written_files_have_the_rows_of_the_dataset(log, tmp_path):
+    """Parquet of each split, read by the schema beside it, gives the batches generated."""
+    schema = log.write(tmp_path)
+    assert Schema.load(tmp_path / "schema.yaml") == schema
+    for split in ("train", "validation", "test"):
+        written = datasets.read(tmp_path / f"{split}.parquet", schema, 1000)
+        for (got, labels), (expected, of_row) in zip(
+            written, log.dataset(split, 1000), strict=True
+        ):
+            np.testing.assert_array_equal(labels, of_row)
+            np.testing.assert_array_equal(got["dense_features"], expected["dense_features"])
+            got, expected = got["sparse_features"].values, expected["sparse_features"].values
+            np.testing.assert_array_equal(got.row_splits, expected.row_splits)
+            np.testing.assert_array_equal(got.values, expected.values)
+    ClickLog(num_train=0, num_validation=0, num_test=5).write(tmp_path / "few")
+    assert not (tmp_path / "few" / "train.parquet").exists()

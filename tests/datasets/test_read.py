@@ -1,6 +1,7 @@
 """Files and tables as batches: forms, order, shards, and what is refused."""
 
 import bz2
+import gzip
 import os
 import threading
 
@@ -102,6 +103,26 @@ def test_each_row_once_by_all_shards(tmp_path, count):
         assert sorted(n for part in parts for n in part) == list(range(460))
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_each_row_once_with_a_restore(tmp_path, count):
+    """Stopped in the second epoch and started again: every row once, as if never stopped."""
+    folder = write(tmp_path, [120, 7, 333])
+    rows = []
+    for i in range(count):
+        arguments = {"shuffle": True, "seed": 3, "shuffle_buffer": 64, "shard": (i, count)}
+        stopped, again, whole = (read(folder, NUMBERED, 32, **arguments) for _ in range(3))
+        for dataset in (stopped, again, whole):
+            iter(dataset)  # The first epoch, which a run that goes on does not read.
+        before = list(stopped)[:3]
+        after = iter(again)
+        for _ in before:
+            next(after)
+        of_worker = numbers([*before, *after])
+        assert of_worker == numbers(whole)
+        rows += of_worker
+    assert sorted(rows) == list(range(460))
 
 
 def test_each_row_once_by_all_shards_of_text(tmp_path):
@@ -331,6 +352,42 @@ def test_a_file_that_changes_while_it_is_read(tmp_path):
         list(dataset)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz", "tfrecord"])
+def test_a_file_that_grows(tmp_path, ending):
+    """A file still being written is named as such, not as one that is cut off or has bad lines."""
+    path, rows = tmp_path / f"log.{ending}", [{"y": 0.0, "n": n} for n in range(100)]
+    if ending == "parquet":
+        log_files.write_parquet(path, rows, {"y": pa.float32(), "n": pa.int64()})
+    elif ending == "tfrecord":
+        log_files.write_tfrecord(path, rows, ["y", "n"])
+    else:
+        log_files.write_csv(path, rows, ["y", "n"])
+    schema = Schema("y", [], [Sparse("n", ids="integer", num_ids=100)])
+    dataset = read(path, schema, 4)
+    with open(path, "ab") as file:
+        file.write(b"0,12,7")
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)) as caught:
+        list(dataset)
+    assert f"{path} changed while it was read" in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2"])
+def test_a_compressed_file_damaged_inside(tmp_path, ending):
+    """Wherever a bit is flipped, the file is named, and no line of the noise it gives."""
+    rng = np.random.default_rng(0)
+    data = b"y,n\n" + b"".join(b"0,%d\n" % n for n in rng.integers(0, 1000, 4000))
+    pack = {"csv.gz": gzip.compress, "csv.bz2": bz2.compress}[ending]
+    packed, path = pack(data), tmp_path / f"log.{ending}"
+    schema = Schema("y", [], [Sparse("n", ids="integer", num_ids=1000)])
+    for place in rng.integers(20, len(packed), 12):
+        damaged = bytearray(packed)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        message = error_of(path, schema)
+        assert f"{path} is " in message
+        assert "is damaged" in message or "is cut off" in message
+
+
 def test_bad_values_are_named(tmp_path):
     """File, row, column, what was expected and how to mend it."""
     path = str(tmp_path / "log.parquet")
@@ -346,7 +403,13 @@ def test_bad_values_are_named(tmp_path):
     assert "is null or NaN" in message([1.0, None], [], label="c")
     log = [[Dense("c", transform="log", offset=1)]]
     assert f"{path}, row 1, column 'c': holds -1.0, whose log(x + 1.0)" in message([0.0, -1.0], log)
-    assert "must hold ids from 0 to 8, received 9" in message([1, 9], [[], [single]])
+    assert f"{path}, row 1, column 'c': must hold ids from 0 to 8, received 9" in message(
+        [1, 9], [[], [single]]
+    )
+    gaps = Sparse("c", ids="integer", num_ids=9, is_list=True, missing=0)
+    assert f"{path}, row 2, column 'c': must hold ids from 0 to 8, received -1" in message(
+        [[None, 1], None, [None, -1]], [[], [gaps]]
+    )
     assert "must hold integers, received string" in message(["1"], [[], [single]])
     assert f"{path}, row 2, column 'c': is null or has one; declare missing" in message(
         [1, 2, None], [[], [single]]
@@ -363,7 +426,7 @@ def test_bad_values_are_named(tmp_path):
         [1.5], [[], [hashed]]
     )
     hexed = Sparse("c", ids="hex", num_ids=9)
-    assert "hexadecimal ids of 1 to 8 digits, received 'xyz'" in message(
+    assert f"{path}, row 1, column 'c': must hold hexadecimal ids of 1 to 8 d" in message(
         ["1", "xyz"], [[], [hexed]]
     )
 
@@ -401,16 +464,29 @@ def test_headers_line_ends_and_columns_of_text(tmp_path):
         path, schema
     )
     path.write_bytes(b"y,x\n1,2\n0\n")
-    assert f"{path}: CSV parse error: Row #3: Expected 2 columns, got 1" in error_of(path, schema)
+    assert f"{path}, line 3, has 1 fields, expected 2. Repair or remove" in error_of(path, schema)
     path.write_bytes(b"y,x\n\n1,2\n\n0\n")
-    assert f"{path}: CSV parse error: Row #5: Expected 2 columns, got 1" in error_of(path, schema)
+    assert f"{path}, line 5, has 1 fields, expected 2" in error_of(path, schema)
     path.write_bytes(b"y,x\n1,2\n0,abc\n")
-    message = error_of(path, schema)
-    assert "invalid value 'abc'" in message
-    assert str(path) in message
-    path.write_bytes(b"PK\x03\x04" + bytes(20))
-    assert "must be plain or compressed by gzip, bzip2 or Zstandard, received zip" in error_of(
+    message = error_of(path, schema).replace("\\'", "'")
+    assert f"{path}, line 3, column 'x': must hold a number, received 'abc'" in message
+    path.write_bytes(b"y,x\r\n\n1,2\n\r\n,3\n")
+    message = error_of(path, schema).replace("\\'", "'")
+    assert f"{path}, line 5, column 'y': is null or NaN" in message
+    path.write_bytes(b"y,x\n1,2\n\n0,3\n\x000,4\n")
+    assert f"{path}, line 5, has a NUL byte" in error_of(path, schema)
+    path.write_bytes(b"y,x\n1,2\r\n0,3\r0,4\n")
+    assert f"{path}, line 3, has a carriage return without a line feed" in error_of(path, schema)
+    path.write_bytes(b"y,x\r1,2\r0,3\r")
+    assert f"{path}, line 1 has a carriage return without" in error_of(path, schema)
+    path.write_bytes("y,x\n1,2\n".encode("utf-16"))
+    assert f"{path}, line 1 has a NUL byte: the file is damaged, or text in UTF-16" in error_of(
         path, schema
+    )
+    path.write_bytes(b"PK\x03\x04" + bytes(20))
+    assert (
+        "must be text, plain or compressed by gzip, bzip2 or Zstandard, received zip"
+        in error_of(path, schema)
     )
 
 

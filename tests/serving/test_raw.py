@@ -14,6 +14,7 @@ from tfrec_models import DLRM
 from tfrec_models.datasets import Dense, Schema, Sparse, read
 from tfrec_models.serving import Metadata, RequestWriter, export
 from tfrec_models.serving.candidate_requests import candidates_of, one_request
+from tfrec_models.serving.raw_encoder import RawEncoder
 
 RAW = ("serving_raw", "serving_raw_examples")
 WORDS = ["apple", "pear", "fig", "", "x" * 70, "ünï", "a|b"]
@@ -131,6 +132,40 @@ def test_equals_prepared_batches(served):
     for signature in RAW:
         got = served.ask(signature, served.writer.inputs(empty, signature))
         assert got.shape == (0, 1)
+
+
+def test_100_000_strings_have_the_same_ids(tmp_path):
+    """Hashes and vocabularies by NumPy from a column at once, and in an exported graph."""
+    rng = np.random.default_rng(0)
+    data = rng.bytes(1 << 22)
+    starts, lengths = rng.integers(0, (1 << 22) - 100, 100_000), rng.integers(0, 100, 100_000)
+    texts = [data[s : s + n].hex()[:n] for s, n in zip(starts, lengths, strict=True)]
+    texts[::3] = rng.choice([*WORDS, "日本語", "😀", "\x00", "\n"], len(texts[::3])).tolist()
+    log = pa.table({"hashed": texts, "known": texts})
+    schema = Schema(
+        sparse=[
+            Sparse("hashed", ids="hash", num_ids=2**62),
+            Sparse("known", ids="vocabulary", min_count=2),
+        ]
+    )
+    schema.fit(log, progress=False)
+    encoder = RawEncoder(schema)
+
+    class Graph(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def ids(self, texts):
+            values = tf.RaggedTensor.from_uniform_row_length(texts, 1)
+            columns = {"hashed": values, "known": values}
+            return tf.stack(encoder.bags(columns, {}, tf.size(texts))[0], axis=1)
+
+    graph = Graph()
+    graph.resources = encoder.resources
+    tf.saved_model.save(graph, str(tmp_path))
+    [features] = read(log, schema, batch_size=100_000)
+    got = tf.saved_model.load(str(tmp_path)).ids(tf.constant(texts))
+    np.testing.assert_array_equal(got, features["sparse_features"])
+    by_hand = {text: i for i, text in enumerate(schema.learned["vocabularies"]["known"], 1)}
+    assert got[:, 1].numpy().tolist() == [by_hand.get(text, 0) for text in texts]
 
 
 def test_weights(tmp_path):

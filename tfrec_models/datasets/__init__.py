@@ -1,9 +1,10 @@
 """Click logs as `tf.data` pipelines, from files or generated."""
 
-from tfrec_models.datasets._criteo_lines import (
+from tfrec_models.datasets._criteo_columns import (
     CAT_FEATURE_COUNT,
     DEFAULT_CAT_NAMES,
     DEFAULT_COLUMN_NAMES,
+    DEFAULT_DENSE_MIN,
     DEFAULT_INT_NAMES,
     DEFAULT_LABEL_NAME,
     INT_FEATURE_COUNT,
@@ -12,7 +13,7 @@ from tfrec_models.datasets.avazu_schema import avazu_schema
 from tfrec_models.datasets.click_log import ClickLog
 from tfrec_models.datasets.contiguous_ids import sparse_to_contiguous
 from tfrec_models.datasets.convert import convert
-from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN, criteo_dense_min, criteo_tsv
+from tfrec_models.datasets.criteo import criteo_dense_min, criteo_tsv
 from tfrec_models.datasets.criteo_npys import criteo_npys
 from tfrec_models.datasets.criteo_schema import criteo_schema
 from tfrec_models.datasets.dense import Dense

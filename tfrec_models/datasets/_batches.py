@@ -20,11 +20,13 @@ class Order:
         seed: int, or None for the source's own order.
         shuffle_buffer: int, rows that are shuffled together.
         shard: pair (index, count) of int.
+        cycle: int, files or row groups that are read in turn.
     """
 
     seed: int | None
     shuffle_buffer: int
     shard: tuple[int, int]
+    cycle: int = 1
 
     @classmethod
     def checked(cls, shuffle, seed, shuffle_buffer, shard):
@@ -42,7 +44,7 @@ class Order:
             if count > 1:
                 raise ValueError("Shuffled shards need a seed, the same for all workers.")
             seed = int(np.random.default_rng().integers(2**62))
-        return cls(seed, shuffle_buffer, shard)
+        return cls(seed, shuffle_buffer, shard, _CYCLE if shuffle else 1)
 
 
 @dataclasses.dataclass
@@ -80,7 +82,7 @@ class Batches:
         units = self.source.units()
         if rng is not None:
             units = [units[i] for i in rng.permutation(len(units))]
-        blocks = ahead(self._shard_of(units, shuffled=rng is not None))
+        blocks = ahead(self._shard_of(units))
         rows = mapped(self.encoder, blocks, self.num_threads)
         if rng is not None:
             rows = _shuffled(rows, rng, self.order.shuffle_buffer)
@@ -90,8 +92,8 @@ class Batches:
         index, count = self.order.shard
         return num_rows * index // count, num_rows * (index + 1) // count
 
-    def _shard_of(self, units, shuffled):
-        cycle = _CYCLE if shuffled else 1
+    def _shard_of(self, units):
+        cycle = self.order.cycle
         if any(unit.num_rows is None for unit in units):
             blocks = in_turn((self.source.blocks(unit) for unit in units), cycle)
             return _every(blocks, *self.order.shard)
@@ -129,7 +131,7 @@ def _every(blocks, index, count):
         if count == 1:
             yield block
         elif len(rows):
-            yield dataclasses.replace(block, batch=block.batch.take(rows), rows=rows)
+            yield block.take(rows)
 
 
 def _shuffled(parts, rng, size):

@@ -1,6 +1,7 @@
 """Columns of a log as flat arrays: numbers, values and bags, checked against what is declared."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ class RowError(ValueError):
 
     def __init__(self, where, what):
         super().__init__(f"{where}, {what}")
-        self.what = what
+        self.where, self.what = where, what
 
 
 @dataclasses.dataclass
@@ -41,12 +42,15 @@ class Block:
         name: str, the file or table they are of.
         first_row: int, the number of the first row there, from 0.
         rows: (n,) int, where the rows are not consecutive: their numbers from `first_row`.
+        place: function from the number of a row to what a person finds it by, such as "line 7";
+            it raises ValueError where the file as a whole is to blame. None for "row 6".
     """
 
     batch: pa.RecordBatch
     name: str
     first_row: int
     rows: np.ndarray | None = None
+    place: Callable[[int], str] | None = None
 
     def __len__(self):
         return self.batch.num_rows
@@ -55,7 +59,12 @@ class Block:
         """Consecutive rows."""
         if stop - start == self.batch.num_rows:
             return self
-        return Block(self.batch.slice(start, stop - start), self.name, self.first_row + start)
+        batch = self.batch.slice(start, stop - start)
+        return Block(batch, self.name, self.first_row + start, place=self.place)
+
+    def take(self, rows):
+        """Rows by their numbers from the first, increasing."""
+        return dataclasses.replace(self, batch=self.batch.take(pa.array(rows)), rows=rows)
 
     def column(self, name):
         """A column as an Arrow array; dictionaries are written out."""
@@ -70,8 +79,8 @@ class Block:
             last = self.batch.num_rows - 1 if self.rows is None else int(self.rows[-1])
             where = f"rows {self.first_row} to {self.first_row + last}"
         else:
-            row = row if self.rows is None else int(self.rows[row])
-            where = f"row {self.first_row + row}"
+            row = self.first_row + (row if self.rows is None else int(self.rows[row]))
+            where = f"row {row}" if self.place is None else self.place(row)
         return RowError(f"{self.name}, {where}", f"column {column!r}: {message}")
 
 

@@ -4,19 +4,19 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrec_models._files import atomic_path
 from tfrec_models.datasets._columns import Block, RowError
-from tfrec_models.datasets._csv import CsvSource, explained
+from tfrec_models.datasets._csv import CsvSource
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._listing import RECORDS
 from tfrec_models.datasets._parquet import ParquetSource, Unit
 from tfrec_models.datasets._prepared import PreparedLayout
 from tfrec_models.datasets._sources import open_files
+from tfrec_models.datasets._text_errors import UNREADABLE, LineError, check_whole, unreadable
 from tfrec_models.datasets._text_lines import (
     count_lines,
     is_empty,
@@ -28,6 +28,7 @@ from tfrec_models.datasets._text_lines import (
 
 _GROUP_ROWS = 1 << 17
 _UNCLOSED = "has a quote that is not closed in it"
+_BAD_LINES = (LineError, RowError, pa.ArrowInvalid)
 
 
 class TooManyRejected(ValueError):
@@ -201,8 +202,8 @@ class _Run:
             for first, lines in rows_of(file, part.start, part.stop, layout.has_header):
                 yield from self._batches_of_lines(layout, lines, first)
                 self.lines = first + number_of_lines(lines)
-        except OSError as error:
-            raise explained(file, error, has_header=False) from error
+        except UNREADABLE as error:
+            raise unreadable(file, error) from error
         file.check_unchanged()
 
     def _batches_of_lines(self, layout, lines, first):
@@ -211,7 +212,7 @@ class _Run:
             return []
         try:
             return [self._batch_of_lines(layout, lines)]
-        except (RowError, pa.ArrowInvalid):
+        except _BAD_LINES:
             numbered = [
                 (first + i, line) for i, line in enumerate(split_lines(lines)) if not is_empty(line)
             ]
@@ -219,7 +220,7 @@ class _Run:
         delimiter, expected, left = layout.delimiter.encode(), len(layout.names), []
         for number, line in numbered:
             fields = line.count(delimiter) + 1
-            # What is in quotes may hold delimiters, and a carriage return ends a row too.
+            # What is in quotes may hold delimiters; a carriage return has a reason of its own.
             if fields == expected or b'"' in line or b"\r" in line.rstrip(b"\r\n"):
                 left.append((number, line))
             else:
@@ -232,7 +233,7 @@ class _Run:
             return []
         try:
             return [self._batch_of_lines(layout, b"".join(line for _, line in numbered))]
-        except (RowError, pa.ArrowInvalid) as error:
+        except _BAD_LINES as error:
             if len(numbered) == 1:
                 [(number, line)] = numbered
                 self._reject_line(number, _what(error), line)
@@ -253,6 +254,7 @@ class _Run:
 
     def _reject_line(self, line, what, text):
         if self._is_too_many():
+            check_whole(self.file)
             before = count_lines(self.file, self._part.start) if self._part.start else 0
             raise TooManyRejected(f"{self.file.path}, line {before + line + 1}: {what}")
         text = text.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
@@ -270,12 +272,7 @@ class _Run:
 
 def _what(error):
     """What is wrong with a row that was read alone."""
-    if isinstance(error, RowError):
-        return error.what
-    counts = re.search(r"Expected (\d+) columns, got (\d+)", str(error))
-    if counts:
-        return f"has {counts[2]} fields, expected {counts[1]}"
-    return re.sub(r"Row #\d+: ", "", str(error))
+    return error.what if isinstance(error, LineError | RowError) else str(error)
 
 
 def _plain(value):

@@ -2,23 +2,31 @@
 
 import contextlib
 import dataclasses
-import re
+import functools
 
 import pyarrow as pa
 import pyarrow.csv
 
 from tfrec_models.datasets import _listing
-from tfrec_models.datasets._columns import Block
+from tfrec_models.datasets._columns import Block, RowError
 from tfrec_models.datasets._names import check_columns
 from tfrec_models.datasets._opened import opened
 from tfrec_models.datasets._parquet import Unit
+from tfrec_models.datasets._text_errors import (
+    UNREADABLE,
+    LineError,
+    check_bytes,
+    check_whole,
+    line_error,
+    line_of_row,
+    unreadable,
+)
 from tfrec_models.datasets._text_lines import (
     BYTE_ORDER_MARK,
     is_empty,
     is_row_a_line,
     number_of_lines,
     rows_of,
-    split_lines,
 )
 
 
@@ -47,19 +55,20 @@ class CsvSource:
         schema: `Schema`; text columns are read as what it declares.
         columns: list of str, those to read.
         delimiter: str or None; None for a tab where the first line has one, else a comma.
+        types: dict from column to `pa.DataType`, what fields are read as; None for `text_types`.
 
     Raises:
         ValueError: on a file that lacks a column, has a header where none is declared or the
             reverse, or a compression that is not read.
     """
 
-    def __init__(self, files, schema, columns, delimiter=None):
+    def __init__(self, files, schema, columns, delimiter=None, types=None):
         self._files = files
         self._columns = columns
         self._delimiter = delimiter
         self._names = schema.column_names
         self._partition_types = _listing.partition_types(files)
-        self._types = text_types(schema)
+        self._types = types or text_types(schema)
         self._split = [column.name for column in schema.sparse if column.separator is not None]
         self.types = {}
 
@@ -85,19 +94,27 @@ class CsvSource:
                     if is_empty(lines):
                         continue
                     batch = self._batch_of_file(file, layout, first, lines)
-                    yield Block(batch, file.path, first_row)
+                    place = functools.partial(_place, file, first, lines, first_row)
+                    yield Block(batch, file.path, first_row, place=place)
                     first_row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise explained(file, error, has_header=self._names is None) from error
+        except UNREADABLE as error:
+            raise unreadable(file, error) from error
         file.check_unchanged()
 
     def _batch_of_file(self, file, layout, first, lines):
         """The record batch of some lines, of which `first` are before them in the file."""
         try:
             batch = self.batch_of_lines(file, layout, lines)
-        except pa.ArrowInvalid as error:
-            raise pa.ArrowInvalid(_with_line(str(error), first, lines)) from error
+        except LineError as error:
+            check_whole(file)
+            last = first + number_of_lines(lines)
+            where = f"one of the lines {first + 1} to {last}"
+            if error.line is not None:
+                where = f"line {first + error.line + 1}"
+            what = f"{error.what}. Repair or remove the line."
+            raise RowError(f"{file.path}, {where}", what) from error
         if not is_row_a_line(batch.num_rows, lines):
+            check_whole(file)
             raise ValueError(
                 f"{file.path}: one of the lines {first + 1} to {first + number_of_lines(lines)} "
                 "has a quote that is not closed in it. Repair it; what is in quotes cannot go on "
@@ -132,9 +149,10 @@ class CsvSource:
             lines: bytes.
 
         Raises:
-            pa.ArrowInvalid: on another number of fields, and a field that is not of its column's
-                type.
+            LineError: on another number of fields, a field that is not of its column's type, a
+                NUL byte and a carriage return without a line feed.
         """
+        check_bytes(lines)
         if lines.startswith(BYTE_ORDER_MARK):
             # Arrow leaves one out at the beginning; within a file it is part of a field.
             lines = b"\n" + lines
@@ -142,12 +160,15 @@ class CsvSource:
             column_names=layout.names, block_size=max(len(lines), 1), use_threads=False
         )
         parse = pyarrow.csv.ParseOptions(delimiter=layout.delimiter)
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(lines),
-            read_options=read,
-            parse_options=parse,
-            convert_options=layout.convert,
-        ).combine_chunks()
+        try:
+            table = pyarrow.csv.read_csv(
+                pa.BufferReader(lines),
+                read_options=read,
+                parse_options=parse,
+                convert_options=layout.convert,
+            ).combine_chunks()
+        except pa.ArrowInvalid as error:
+            raise line_error(error, lines, layout.names) from error
         [batch] = table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
         return self._completed(batch, file)
 
@@ -167,9 +188,15 @@ class CsvSource:
         try:
             with opened(file) as stream:
                 start = stream.read(1 << 16)
-        except OSError as error:
-            raise explained(file, error, False) from error
-        return start.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8", "replace").lstrip("\ufeff")
+        except UNREADABLE as error:
+            raise unreadable(file, error) from error
+        line = start.split(b"\n", 1)[0]
+        try:
+            check_bytes(line)
+        except LineError as error:
+            check_whole(file)
+            raise ValueError(f"{file.path}, line 1 {error.what}. Write the file again.") from error
+        return line.rstrip(b"\r").decode("utf-8", "replace").lstrip("\ufeff")
 
     def _check_header(self, file, fields):
         if self._names is None:
@@ -203,17 +230,11 @@ def text_types(schema):
     return types
 
 
-def _with_line(message, first, lines):
-    """What Arrow says about a row of some lines, with the number of its line in the file."""
-    filled = [i for i, line in enumerate(split_lines(lines)) if not is_empty(line)]
-    return re.sub(r"Row #(\d+)", lambda row: f"Row #{first + filled[int(row[1]) - 1] + 1}", message)
+def _place(file, first, lines, first_row, row):
+    """Where a row is, of some lines of which `first` are before them in the file.
 
-
-def explained(file, error, has_header):
-    """What Arrow says about a file of text, with its name and what to do."""
-    message = str(error)
-    if isinstance(error, OSError):
-        what = "is cut off" if "Truncated" in message else "cannot be read or unpacked"
-        return ValueError(f"{file.path} {what}: {message}. Fetch the file again.")
-    header = "counting the header as row 1" if has_header else "counting from 1"
-    return ValueError(f"{file.path}: {message} ({header}). Repair or remove the line.")
+    Raises:
+        ValueError: where the file is to blame, rather than the line.
+    """
+    check_whole(file)
+    return f"line {first + line_of_row(lines, row - first_row) + 1}"

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec_models.datasets._columns import bags_of, numbers_of
-from tfrec_models.datasets._encode import as_text, integers_of, resolved
+from tfrec_models.datasets._encode import resolved
+from tfrec_models.datasets._ids import as_text, integers_of
 from tfrec_models.datasets._progress import Progress
 from tfrec_models.datasets._sources import open_source
 from tfrec_models.datasets._threads import ahead

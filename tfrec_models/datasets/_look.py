@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tfrec_models.datasets import _fingerprint
 from tfrec_models.datasets._columns import bags_of, numbers_of
-from tfrec_models.datasets._encode import fingerprints_of, integers_of
+from tfrec_models.datasets._ids import fingerprints_of, integers_of
 from tfrec_models.datasets._value_counts import Sample, ValueCounts
 
 _CURVE_POINTS = 120

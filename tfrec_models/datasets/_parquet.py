@@ -97,6 +97,7 @@ class ParquetSource:
                 batch = _listing.with_partition(batch, file, self._partition_types, self._columns)
                 yield Block(batch, file.path, group.first_row + seen)
                 seen += batch.num_rows
+            file.check_unchanged()
         if seen != group.num_rows:
             raise ValueError(
                 f"{file.path}, {where}: has {seen} rows, its footer says {group.num_rows}. Write "
@@ -123,6 +124,7 @@ class named:
     """Names the file in what Arrow says about it."""
 
     def __init__(self, file, where=""):
+        self._file = file
         self._name = file.path + (f", {where}" if where else "")
 
     def __enter__(self):
@@ -132,6 +134,7 @@ class named:
         if isinstance(error, pa.ArrowException | OSError) and not isinstance(
             error, FileNotFoundError
         ):
+            self._file.check_unchanged()
             raise ValueError(
                 f"{self._name} is cut off, damaged or not Parquet: {error}. Write or fetch the "
                 "file again."

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfrec_models.datasets._csv import CsvSource
-from tfrec_models.datasets._opened import CODECS
+from tfrec_models.datasets._opened import codec_of
 from tfrec_models.datasets._parquet import ParquetSource
 
 # As much of a source as one part has, in bytes, where it can be cut.
@@ -48,7 +48,13 @@ def parts_of(source, files):
         ]
     else:
         parts = [
-            (number, number, None, file.size, None if _codec(file) else file.size // _LEAST_RECORD)
+            (
+                number,
+                number,
+                None,
+                file.size,
+                None if codec_of(file) else file.size // _LEAST_RECORD,
+            )
             for number, file in enumerate(files)
         ]
     # A log without a row has one file without a row, so that it can be read.
@@ -73,7 +79,7 @@ def _of_text(source, number, file):
         return []
     # A wrong header or compression is told before anything is converted.
     fields = len(source.layout(file).names)
-    if _codec(file):
+    if codec_of(file):
         return [(number, 0, None, file.size, None)]
     edges = [*range(0, file.size, PART_BYTES), file.size]
     return [
@@ -81,9 +87,3 @@ def _of_text(source, number, file):
         (number, start, stop, stop - start, (stop - start) // fields + 1)
         for start, stop in zip(edges, edges[1:], strict=False)
     ]
-
-
-def _codec(file):
-    with file.filesystem.open_input_file(file.path) as opened:
-        start = opened.read(4)
-    return next((name for magic, name in CODECS.items() if start.startswith(magic)), None)

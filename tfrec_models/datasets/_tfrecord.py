@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from google.protobuf import message
 
 from tfrec_models.datasets import _listing
 from tfrec_models.datasets._columns import Block
@@ -63,10 +64,10 @@ class TFRecordSource:
                 batch = _listing.with_partition(batch, file, self._partition_types, self._columns)
                 yield Block(batch, file.path, first_row)
                 first_row += batch.num_rows
+            file.check_unchanged()
             # TensorFlow takes a file that ends within a record's header for one that is complete.
             if seen != size:
                 raise EOFError(f"its last record is not whole, at byte {seen} of {size}")
-        file.check_unchanged()
 
     def _find_kinds(self, file, serialized, kinds):
         """Adds the dtypes of the columns that have none yet, as the first values of them tell."""
@@ -148,11 +149,12 @@ def _named(file):
     try:
         yield
     except (tf.errors.DataLossError, EOFError, OSError, zlib.error) as error:
+        file.check_unchanged()
         raise ValueError(
             f"{file.path} is cut off, damaged or no TFRecord file: {error}. Write or fetch the "
             "file again."
         ) from error
-    except (tf.errors.InvalidArgumentError, ValueError) as error:
+    except (tf.errors.InvalidArgumentError, message.DecodeError, ValueError) as error:
         if file.path in str(error):
             raise
         raise ValueError(

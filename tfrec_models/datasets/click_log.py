@@ -1,9 +1,19 @@
 """A generated click log of Criteo's shape whose best reachable AUC is known."""
 
+import os
+import pathlib
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tfrec_models._files import atomic_path
+from tfrec_models.datasets._packed import splits_of
+from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.planted_model import PlantedModel
+from tfrec_models.datasets.schema import Schema
+from tfrec_models.datasets.sparse import Sparse
 from tfrec_models.metrics import auc
 
 # Rows are drawn in blocks, each from a random stream of its own: row n is the same whatever the
@@ -104,6 +114,46 @@ class ClickLog:
             .prefetch(tf.data.AUTOTUNE)
         )
 
+    def write(self, folder: str | os.PathLike) -> Schema:
+        """Writes the log as a Parquet file for each split and `schema.yaml`, for `read`.
+
+        Args:
+            folder: path of a local folder; made where it does not exist. Files of a log that are
+                there are replaced.
+
+        Returns:
+            `Schema` of "train.parquet", "validation.parquet" and "test.parquet"; a split without
+            rows has no file.
+        """
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        single = self._model.NUM_SPARSE - self._model.NUM_MULTI_VALUED
+        schema = Schema(
+            "label",
+            [Dense(name) for name in self.dense_feature_names],
+            [
+                Sparse(name, ids="integer", num_ids=self.table_sizes[name], is_list=i >= single)
+                for i, name in enumerate(self.sparse_feature_names)
+            ],
+        )
+        for split, (start, stop) in self._ranges.items():
+            if start == stop:
+                continue
+            tables = (
+                self._table(rows, schema).slice(keep.start, keep.stop - keep.start)
+                for rows, keep in self._blocks(start, stop)
+            )
+            first = next(tables)
+            with (
+                atomic_path(folder / f"{split}.parquet") as path,
+                pq.ParquetWriter(path, first.schema) as writer,
+            ):
+                writer.write_table(first)
+                for table in tables:
+                    writer.write_table(table)
+        schema.save(folder / "schema.yaml")
+        return schema
+
     def labels(self, split):
         """Labels of a split, a float32 array of shape (rows,)."""
         return self._column(split, "label")
@@ -142,6 +192,22 @@ class ClickLog:
             first = number * _BLOCK
             rows = self._model.draw(np.random.default_rng([self._seed, 1, number]), _BLOCK)
             yield rows, slice(max(start - first, 0), min(stop - first, _BLOCK))
+
+    def _table(self, rows, schema):
+        """A block of rows as an Arrow table."""
+        columns = {schema.label: rows["label"].astype(np.int8)}
+        columns |= dict(zip(self.dense_feature_names, rows["dense"].T, strict=True))
+        begins = splits_of(rows["lengths"].reshape(-1))[:-1].reshape(rows["lengths"].shape)
+        for i, column in enumerate(schema.sparse):
+            lengths = rows["lengths"][:, i]
+            splits = splits_of(lengths)
+            ids = rows["ids"][
+                np.repeat(begins[:, i] - splits[:-1], lengths) + np.arange(splits[-1])
+            ]
+            columns[column.name] = (
+                pa.ListArray.from_arrays(splits.astype(np.int32), ids) if column.is_list else ids
+            )
+        return pa.table(columns)
 
     def _batches(self, start, stop, batch_size):
         """Batches as (dense, ids, lengths, label), cut out of the blocks as slices."""

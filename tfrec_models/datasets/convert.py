@@ -94,7 +94,7 @@ def convert(
     >>> manifest["rows"], manifest["rejected"]
     (2, 1)
     >>> print((folder / "ready" / "rejected.jsonl").read_text().partition("reason")[2])
-    ": "In CSV column #1: CSV conversion error to double: invalid value 'x'", "text": "0,x,c"}
+    ": "column 'price': must hold a number, received 'x'", "text": "0,x,c"}
     <BLANKLINE>
     >>> ready = Schema.load(folder / "ready" / "schema.yaml")
     >>> for features, labels in read(folder / "ready", ready, batch_size=2):

@@ -1,5 +1,7 @@
 """Criteo's raw click logs: tab-separated text in, batches of DLRM's two inputs out."""
 
+import dataclasses
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -7,23 +9,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.datasets._criteo_lines import (
-    CAT_FEATURE_COUNT,
-    DEFAULT_COLUMN_NAMES,
-    check_dense_min,
-    first_line,
-    parse_lines,
-    read_blocks,
+from tfrec_models.datasets._batches import Batches, Order
+from tfrec_models.datasets._criteo_columns import DEFAULT_DENSE_MIN
+from tfrec_models.datasets._criteo_source import (
+    SPLITS,
+    CriteoSource,
+    files_of,
+    has_label,
+    lines_of,
 )
-
-# Taken as the minimum of the Kaggle display advertising data. A file that goes lower is refused,
-# never clipped, so a wrong guess cannot pass unnoticed.
-DEFAULT_DENSE_MIN = -3
-"""The smallest number that is expected in a dense column."""
+from tfrec_models.datasets._dataset import Form, dataset_of
+from tfrec_models.datasets._encode import Encoder
+from tfrec_models.datasets.criteo_schema import criteo_schema
 
 # The formula of facebookresearch/dlrm, which takes what is below 0 for 0.
 _LOG1P_DENSE_MIN = 1
-_SPLITS = ("all", "train", "test")
+_THREADS = 2
 
 
 def criteo_tsv(
@@ -41,9 +42,11 @@ def criteo_tsv(
 ) -> tf.data.Dataset:
     """Reads Criteo's raw tab-separated files as a `tf.data.Dataset` of batches.
 
-    Each line is a label, 13 integers and 26 hexadecimal ids; an empty field is missing and reads
-    as 0. Lines of Criteo's test files have no label. Integers and ids become, as in TorchRec's
-    `tsv_to_npys` and `hashes`,
+    `read(filenames, criteo_schema(num_embeddings), batch_size)` with what Criteo's files need
+    beside it: rows that are held out, files without labels told by their first line, and labels
+    and integers that are checked. Each line is a label, 13 integers and 26 hexadecimal ids; an
+    empty field is missing and reads as 0. Integers and ids become, as in TorchRec's `tsv_to_npys`
+    and `hashes`,
 
         dense = log(v + 2 - dense_min)
         id    = int(hex, 16) mod num_embeddings of its table
@@ -52,11 +55,9 @@ def criteo_tsv(
     `log(max(v, 0) + 1)`: what models of facebookresearch/dlrm, MLPerf and NVTabular were trained
     with.
 
-    Parsing runs in TensorFlow ops on whole batches of lines. Files compressed with gzip or bzip2
-    are recognized by their content; one that is cut off or damaged is an error.
-
     Args:
-        filenames: str, path or list of them: the files, read in this order.
+        filenames: str, path or list of them: files, as for `read`, in this order. Plain or
+            compressed by gzip, bzip2 or Zstandard, which their content tells.
         batch_size: int, rows a batch; the last batch may be smaller.
         num_embeddings: int, or list of 26 ints: rows of each categorical feature's table.
         dense_min: int, the smallest integer the files hold. Defaults to -3, meant for
@@ -68,10 +69,10 @@ def criteo_tsv(
         split: str, one of "all", "train" and "test". "test" is every `test_every`-th row of each
             file, "train" the others. Defaults to "all".
         test_every: int, at least 2. Defaults to 5, which holds out a fifth.
-        shuffle_buffer: int, rows to draw the next one from; the order of files is shuffled too,
+        shuffle_buffer: int, rows that are shuffled together; the order of files is shuffled too,
             differently in each epoch. Defaults to 0, the files' own order.
-        cycle_length: int, files to read from in turn, 512 lines at a time. Defaults to 1, one
-            file after the other.
+        cycle_length: int, files to read from in turn, some megabytes of lines at a time. Defaults
+            to 1, one file after the other.
         seed: int or None, fixes the shuffling. Defaults to None.
 
     Returns:
@@ -81,8 +82,9 @@ def criteo_tsv(
     Raises:
         FileNotFoundError: if a file does not exist.
         ValueError: if an argument is out of range or there are no rows.
-        tf.errors.InvalidArgumentError: while iterating, at a line with a wrong number of columns,
-            an unreadable number or an integer below `dense_min`; names the file and the line.
+        tf.errors.InvalidArgumentError: while iterating, on a file that is cut off or damaged, and
+            at a line with a wrong number of fields, an unreadable number or an integer below
+            `dense_min`; names the file and the line.
 
     Example:
         >>> import os, tempfile
@@ -94,7 +96,6 @@ def criteo_tsv(
         ...     print(labels.numpy(), features["sparse_features"].numpy()[0, :3])
         [1.] [1 1 1]
     """
-    num_embeddings = _check_num_embeddings(num_embeddings)
     for name, value, least in (
         ("batch_size", batch_size, 1),
         ("test_every", test_every, 2),
@@ -110,36 +111,35 @@ def criteo_tsv(
         )
     if labels not in (None, True, False):
         raise ValueError(f"`labels` must be True, False or None. Received: {labels!r}.")
-    if split not in _SPLITS:
-        raise ValueError(f"`split` must be one of {_SPLITS}. Received: {split!r}.")
-
-    filenames = _check_files(filenames)
-    if labels is None:
-        labels = _begins_with_label(filenames)
-    blocks = read_blocks(filenames, bool(shuffle_buffer), seed, split, test_every, cycle_length)
-    if not any(True for _ in blocks.unbatch().take(1)):
+    if split not in SPLITS:
+        raise ValueError(f"`split` must be one of {SPLITS}. Received: {split!r}.")
+    is_log1p = dense_min == _LOG1P_DENSE_MIN
+    arguments = {"transform": "log1p"} if is_log1p else {"dense_min": int(dense_min)}
+    files, first = files_of(filenames)
+    labels = has_label(first) if labels is None else labels
+    schema = criteo_schema(num_embeddings, labels=labels, **arguments)
+    needed = test_every if split == "test" else 1
+    if not any(len(list(itertools.islice(lines_of(file), needed))) == needed for file in files):
         raise ValueError(
-            f"No rows in split {split!r} of {filenames}. Check that the files are not empty"
+            f"No rows in split {split!r} of {[file.path for file in files]}. Check that the files "
+            "are not empty"
             + ("." if split == "all" else f" and hold at least `test_every` = {test_every} rows.")
         )
-    if shuffle_buffer:
-        lines = blocks.unbatch().shuffle(shuffle_buffer, seed=seed).batch(batch_size)
-    else:
-        lines = blocks.rebatch(batch_size)
+    source = CriteoSource(files, schema, None if is_log1p else dense_min, split, test_every)
+    order = Order.checked(
+        bool(shuffle_buffer), seed if shuffle_buffer else None, max(shuffle_buffer, 1), (0, 1)
+    )
+    order = dataclasses.replace(order, cycle=cycle_length)
+    encoder = Encoder(schema, source.types, labels)
+    batches = Batches(source, encoder, batch_size, False, order, _THREADS)
+    form = Form(schema.num_dense, len(schema.sparse), encoder.is_ragged, False, labels)
+    dataset = dataset_of(batches, form)
+    return dataset if labels else dataset.map(_with_unknown_labels)
 
-    def parse(name, number, text):
-        label, dense, ids = parse_lines(name, number, text, labels)
-        if dense_min == _LOG1P_DENSE_MIN:
-            dense = tf.maximum(dense, 0)
-        else:
-            dense = check_dense_min(name, number, dense, dense_min)
-        dense = tf.math.log(tf.cast(dense, tf.float32) + (2.0 - dense_min))
-        features = {"dense_features": dense, "sparse_features": ids % num_embeddings}
-        if not labels:
-            return features, tf.fill(tf.shape(text), np.float32(np.nan))
-        return features, tf.cast(label, tf.float32)
 
-    return lines.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+def _with_unknown_labels(features):
+    rows = tf.shape(features["dense_features"])[0]
+    return features, tf.fill([rows], np.float32(np.nan))
 
 
 def criteo_dense_min(
@@ -156,7 +156,9 @@ def criteo_dense_min(
         int, at most 0 if any integer is missing.
 
     Raises:
-        FileNotFoundError, ValueError, tf.errors.InvalidArgumentError: as `criteo_tsv`.
+        FileNotFoundError: if a file does not exist.
+        ValueError: on files without a row, one that is cut off or damaged, and a line that is not
+            of Criteo's format; names the file and the line.
 
     Example:
         >>> import os, tempfile
@@ -167,44 +169,11 @@ def criteo_dense_min(
         >>> criteo_dense_min(path)
         -2
     """
-    filenames = _check_files(filenames)
-    labels = _begins_with_label(filenames)
-    smallest = read_blocks(filenames).map(
-        lambda name, number, text: tf.reduce_min(parse_lines(name, number, text, labels)[1]),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    least = min(map(int, smallest.as_numpy_iterator()), default=None)
+    files, first = files_of(filenames)
+    source = CriteoSource(files, criteo_schema(1, labels=has_label(first)))
+    blocks = (block for unit in source.units() for block in source.blocks(unit))
+    least = min((source.least(block) for block in blocks), default=None)
     if least is None:
-        raise ValueError(f"No rows in {filenames}. Check that the files are not empty.")
+        paths = [file.path for file in files]
+        raise ValueError(f"No rows in {paths}. Check that the files are not empty.")
     return least
-
-
-def _check_num_embeddings(num_embeddings):
-    sizes = np.asarray(num_embeddings)
-    if sizes.ndim == 0:
-        sizes = np.repeat(sizes, CAT_FEATURE_COUNT)
-    if sizes.shape != (CAT_FEATURE_COUNT,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-        raise ValueError(
-            "`num_embeddings` must be one positive integer, or one for each of the "
-            f"{CAT_FEATURE_COUNT} categorical features. Received: {num_embeddings}."
-        )
-    return sizes.astype(np.int64)
-
-
-def _check_files(filenames):
-    if isinstance(filenames, str | os.PathLike):
-        filenames = [filenames]
-    filenames = [os.fspath(f) for f in filenames]
-    if not filenames:
-        raise ValueError("`filenames` is empty. Give at least one of Criteo's TSV files.")
-    for filename in filenames:
-        if not tf.io.gfile.exists(filename):
-            raise FileNotFoundError(f"No such file: {filename!r}. Check the path.")
-        if tf.io.gfile.isdir(filename):
-            raise ValueError(f"{filename!r} is a directory. Give the files in it by name.")
-    return filenames
-
-
-def _begins_with_label(filenames):
-    line = first_line(filenames)
-    return line is None or line.count(b"\t") + 1 != len(DEFAULT_COLUMN_NAMES) - 1

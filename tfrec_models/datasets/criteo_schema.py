@@ -1,19 +1,24 @@
 """The schema of Criteo's click logs."""
 
-from tfrec_models.datasets._criteo_lines import (
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfrec_models.datasets._criteo_columns import (
+    CAT_FEATURE_COUNT,
     DEFAULT_CAT_NAMES,
     DEFAULT_COLUMN_NAMES,
+    DEFAULT_DENSE_MIN,
     DEFAULT_INT_NAMES,
     DEFAULT_LABEL_NAME,
 )
-from tfrec_models.datasets.criteo import DEFAULT_DENSE_MIN
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.schema import Schema
 from tfrec_models.datasets.sparse import Sparse
 
 
 def criteo_schema(
-    num_ids: int,
+    num_ids: int | Sequence[int],
     *,
     transform: str = "log",
     dense_min: int = DEFAULT_DENSE_MIN,
@@ -30,10 +35,13 @@ def criteo_schema(
         id:      int(hex, 16) mod num_ids
 
     Args:
-        num_ids: int, rows of each table.
+        num_ids: int, or list of 26 ints: rows of each table.
         transform: str, "log" or "log1p".
         dense_min: int, the smallest integer of the files, for "log".
         labels: bool, whether the lines begin with a label; False for Kaggle's `test.txt`.
+
+    Raises:
+        ValueError: on another number of tables, or a number of rows that is not positive.
 
     Example:
 
@@ -42,10 +50,21 @@ def criteo_schema(
     >>> schema.num_dense, len(schema.sparse)
     (13, 26)
     """
+    sizes = np.asarray(num_ids)
+    if sizes.ndim == 0:
+        sizes = np.repeat(sizes, CAT_FEATURE_COUNT)
+    if sizes.shape != (CAT_FEATURE_COUNT,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+        raise ValueError(
+            "The rows of tables must be one positive integer, or one for each of the "
+            f"{CAT_FEATURE_COUNT} categorical features. Received: {num_ids}."
+        )
     offset = 2.0 - dense_min if transform == "log" else None
     return Schema(
         DEFAULT_LABEL_NAME if labels else None,
         [Dense(name, fill=0, transform=transform, offset=offset) for name in DEFAULT_INT_NAMES],
-        [Sparse(name, ids="hex", num_ids=num_ids, missing=0) for name in DEFAULT_CAT_NAMES],
+        [
+            Sparse(name, ids="hex", num_ids=int(size), missing=0)
+            for name, size in zip(DEFAULT_CAT_NAMES, sizes, strict=True)
+        ],
         column_names=DEFAULT_COLUMN_NAMES if labels else DEFAULT_COLUMN_NAMES[1:],
     )

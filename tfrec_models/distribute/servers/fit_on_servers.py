@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfrec_models._checks.arguments import check_integer, check_positive
 from tfrec_models._compat.keras import build_for_training, count_atomically
 from tfrec_models._compat.tensorflow import has_failed, num_workers, server_addresses
+from tfrec_models._schema_check import check_schema
 from tfrec_models.distribute.checkpoint import TrainingCheckpoint, training_variables
 from tfrec_models.distribute.cluster import check_variables
 from tfrec_models.distribute.servers.checks import (
@@ -142,7 +143,9 @@ def fit_on_servers(
     strategy = model.distribute_strategy
     check_server_strategy(model, strategy)
     check_optimizer(model)
-    batch = next(iter(dataset_fn()))
+    data = dataset_fn()
+    check_schema(model, data)
+    batch = next(iter(data))
     with strategy.scope():
         if not model.built:
             model(keras.utils.unpack_x_y_sample_weight(batch)[0])
@@ -256,7 +259,9 @@ class _Run:
         """Returns the metrics of a dataset, each of its batches evaluated by one worker."""
         self._model.reset_metrics()
         pending = collections.deque()
-        for batch in dataset_fn().take(-1 if steps is None else steps):
+        data = dataset_fn()
+        check_schema(self._model, data)
+        for batch in data.take(-1 if steps is None else steps):
             if len(pending) == self._max_pending:
                 self._answer(pending.popleft())
             pending.append(self._coordinator.schedule(self._evaluate_step, args=(batch,)))
