@@ -4,9 +4,9 @@ Steps of both run in alternation in one process, on batches whose ids have a row
 ids never seen before; the cost is the median of the paired differences over the median step. 26
 features, D = 64, 2,048 examples a step; exports rank 64 examples. Then the same step, and the
 lookup with its update alone, of one table of D = 16 that all 26 features share, with 10,000,000
-rows beside 100,000.
+rows beside 100,000. "resize" is the largest memory while a small table grows beside a large one.
 
-    python benchmarks/managed_ids.py [cost] [growth] [--repeats 40] [--new 0.01] [--out FILE]
+    python benchmarks/managed_ids.py [cost] [growth] [resize] [--repeats 40] [--out FILE]
 """
 
 import argparse
@@ -16,6 +16,7 @@ import os
 import pathlib
 import statistics
 import tempfile
+import threading
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -24,14 +25,14 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from tfrec_models import DLRM  # noqa: E402
+from tfrec_models import DLRM, resize_tables  # noqa: E402
 from tfrec_models.layers import (  # noqa: E402
     EmbeddingBagCollection,
     EmbeddingBagConfig,
     ManagedIds,
 )
 from tfrec_models.native import id_map as id_map_native  # noqa: E402
-from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad  # noqa: E402
+from tfrec_models.optimizers import Adagrad, CompositeOptimizer, RowWiseAdagrad  # noqa: E402
 from tfrec_models.serving import export  # noqa: E402
 
 BATCH, FEATURES, DIM, BATCHES = 2048, 26, 64, 16
@@ -192,6 +193,38 @@ def measure_growth(options, report):
         del models, steps, asked
 
 
+def memory():
+    """Bytes of this process that no file backs."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) * 1024
+
+
+def measure_resize(options):
+    """The largest memory of `resize_tables` over that before it, in bytes of all tables."""
+    tables = [
+        EmbeddingBagConfig(rows, DIM, name, id_policy="managed")
+        for name, rows in (("large", options.large // 10), ("small", options.rows // 10))
+    ]
+    model = DLRM(EmbeddingBagCollection(tables), 13, [512, 256, DIM], [512, 512, 256, 1])
+    model.build()
+    model.compile(Adagrad(0.01), keras.losses.BinaryCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)
+    largest, is_over, before = [0], threading.Event(), memory()
+
+    def watch():
+        while not is_over.wait(0.002):
+            largest[0] = max(largest[0], memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    resize_tables(model, {"small": options.rows // 5})
+    is_over.set()
+    watcher.join()
+    size = 2 * 4 * DIM * sum(table.num_rows for table in tables)
+    print(f"tables and slots {size / 1e6:.0f} MB, before {before / 1e6:.0f} MB")
+    print(f"at most {(largest[0] - before) / size:+.2f} of tables and slots more than before")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("parts", nargs="*", default=["cost", "growth"], metavar="PART")
@@ -212,6 +245,8 @@ def main():
         measure_cost(options, report)
     if "growth" in options.parts:
         measure_growth(options, report)
+    if "resize" in options.parts:
+        measure_resize(options)
     if options.out:
         options.out.write_text(
             json.dumps({"options": vars(options) | {"out": ""}, "rows": results})
