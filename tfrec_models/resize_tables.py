@@ -41,7 +41,8 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
     Raises:
         TypeError: if `model` is no `RankingModel`.
         ValueError: if the model is not built, a table is unknown, a number of rows is not positive
-            or no multiple where ids are hashed, or a table has more ids than the new size.
+            or no multiple where ids are hashed, or a table has more ids than the new size has room
+            for. The model is as it was then.
 
     Example:
 
@@ -91,9 +92,25 @@ def _take_over(resized, model, moved):
             resized.compile_from_config(model.get_compile_config())
     readers = {key: rows.__getitem__ for key, (_, rows) in moved.items()}
     copy_weights(resized, model, lambda variable: readers[id(variable)])
+    _check_all_have_rows(resized, model)
     if model.compiled and model.optimizer.built:
         _copy_state(resized, model, readers)
     return resized
+
+
+def _check_all_have_rows(resized, model):
+    """An id may lie in a part of its table alone, and that may be full where others are not."""
+    for layer, old_layer in zip(tables_in(resized), tables_in(model), strict=True):
+        for table in layer.tables:
+            if not table.is_managed:
+                continue
+            count, needed = (len(one.ids_of(table.name)[0]) for one in (layer, old_layer))
+            if count < needed:
+                raise ValueError(
+                    f"Table {table.name!r} must have a row for each of its {needed} ids in the "
+                    f"groups that the id may lie in, received {table.num_embeddings} rows, with "
+                    f"none for {needed - count} of them. Give it a few percent more."
+                )
 
 
 def _variables_of_rows(model):
@@ -119,7 +136,8 @@ def _write_rows(variable, path):
 def _replace_rows(variable, rows):
     """Gives a variable other rows, and as many as they are, where its static shape has another."""
     for copy in getattr(variable.value, "values", None) or (variable.value,):
-        values = tf.constant(rows, copy.dtype)
+        with tf.device(copy.device):
+            values = tf.constant(rows, copy.dtype)
         tf.raw_ops.AssignVariableOp(resource=copy.handle, value=values, validate_shape=False)
 
 
