@@ -1,28 +1,38 @@
 """Growing and shrinking the tables of a model."""
 
 import contextlib
+import pathlib
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfrec_models._checks.arguments import check_positive
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.optimizers.unwrap import optimizer_parts
 from tfrec_models.ranking_model import RankingModel
-from tfrec_models.warm_start import copy_table, warm_start
+from tfrec_models.warm_start import copy_table, copy_weights
+
+# Rows that are moved at once.
+_BLOCK_ROWS = 65_536
 
 
 def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> RankingModel:
-    """Returns a model like another with some tables of another size, and the other's weights.
+    """Returns a model like another with some tables of another size, to which its weights move.
 
     Rows go to the ids that they belong to, with the state of the optimizer; new rows have initial
     values. With managed ids every id keeps its embedding. Tables with the "hash" policy grow to a
-    multiple of their size; of others the first rows stay. The other model stays as it is: drop it,
-    and its tables with it, where memory is short.
+    multiple of their size; of others the first rows stay.
+
+    Tables are never in memory twice: they are written to a temporary file, which needs disk space
+    of their size, before those of the new model are made. `model` has no tables after that; use
+    the one returned.
 
     Args:
-        model: `RankingModel`, built; compiled or not.
+        model: `RankingModel`, built; compiled or not. Its tables are taken.
         num_embeddings: dict from the names of tables to their new numbers of rows.
 
     Returns:
@@ -31,7 +41,8 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
     Raises:
         TypeError: if `model` is no `RankingModel`.
         ValueError: if the model is not built, a table is unknown, a number of rows is not positive
-            or no multiple where ids are hashed, or a table has more ids than the new size.
+            or no multiple where ids are hashed, or a table has more ids than the new size has room
+            for. The model is as it was then.
 
     Example:
 
@@ -58,13 +69,76 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
     strategy = model.distribute_strategy
     with strategy.scope() if strategy else contextlib.nullcontext():
         resized = type(model).from_config(_with_sizes(model.get_config(), sizes))
+    with tempfile.TemporaryDirectory() as folder:
+        moved = {}
+        try:
+            for number, variable in enumerate(_variables_of_rows(model)):
+                rows = _write_rows(variable, pathlib.Path(folder, f"{number}.npy"))
+                moved[id(variable)] = variable, rows
+                _replace_rows(variable, rows[:0])
+            return _take_over(resized, model, moved)
+        except Exception:
+            for variable, rows in moved.values():
+                _replace_rows(variable, rows)
+            raise
+
+
+def _take_over(resized, model, moved):
+    """Builds a model and gives it what another has; `moved` are the rows of the other's tables."""
+    strategy = model.distribute_strategy
+    with strategy.scope() if strategy else contextlib.nullcontext():
         resized.build()
         if model.compiled:
             resized.compile_from_config(model.get_compile_config())
-    warm_start(resized, model)
+    readers = {key: rows.__getitem__ for key, (_, rows) in moved.items()}
+    copy_weights(resized, model, lambda variable: readers[id(variable)])
+    _check_all_have_rows(resized, model)
     if model.compiled and model.optimizer.built:
-        _copy_state(resized, model)
+        _copy_state(resized, model, readers)
     return resized
+
+
+def _check_all_have_rows(resized, model):
+    """An id may lie in a part of its table alone, and that may be full where others are not."""
+    for layer, old_layer in zip(tables_in(resized), tables_in(model), strict=True):
+        for table in layer.tables:
+            if not table.is_managed:
+                continue
+            count, needed = (len(one.ids_of(table.name)[0]) for one in (layer, old_layer))
+            if count < needed:
+                raise ValueError(
+                    f"Table {table.name!r} must have a row for each of its {needed} ids in the "
+                    f"groups that the id may lie in, received {table.num_embeddings} rows, with "
+                    f"none for {needed - count} of them. Give it a few percent more."
+                )
+
+
+def _variables_of_rows(model):
+    """The tables of a model, and the slots of its optimizer with a row for each of theirs."""
+    tables = [variable for layer in tables_in(model) for variable in layer.table_variables]
+    if not model.compiled:
+        return tables
+    stacks = _slot_stacks(model.optimizer)
+    return tables + [slot for slot in model.optimizer.variables if id(slot) in stacks]
+
+
+def _write_rows(variable, path):
+    """Writes a variable to a file; returns the file as an array."""
+    shape, dtype = tuple(variable.shape), np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)
+    rows = np.memmap(path, np.uint8, "w+", shape=(int(np.prod(shape)) * dtype.itemsize,))
+    rows = rows.view(dtype).reshape(shape)
+    for first in range(0, shape[0], _BLOCK_ROWS):
+        block = np.arange(first, min(first + _BLOCK_ROWS, shape[0]))
+        rows[block] = tf.gather(variable.value, block).numpy()
+    return rows
+
+
+def _replace_rows(variable, rows):
+    """Gives a variable other rows, and as many as they are, where its static shape has another."""
+    for copy in getattr(variable.value, "values", None) or (variable.value,):
+        with tf.device(copy.device):
+            values = tf.constant(rows, copy.dtype)
+        tf.raw_ops.AssignVariableOp(resource=copy.handle, value=values, validate_shape=False)
 
 
 def _check_sizes(model, sizes):
@@ -97,7 +171,7 @@ def _with_sizes(config: Any, sizes):
     return config
 
 
-def _copy_state(resized, model):
+def _copy_state(resized, model, readers):
     """Copies the state of the optimizer, table by table where it has a row for each of theirs."""
     if not resized.optimizer.built:
         resized.optimizer.build(resized.trainable_variables)
@@ -108,8 +182,9 @@ def _copy_state(resized, model):
         if stack is None:
             variable.assign(source)
             continue
+        read = readers[id(source)]
         for table in stack.tables:
-            copy_table(table.name, variable, source, stack, source_stacks[id(source)])
+            copy_table(table.name, variable, read, stack, source_stacks[id(source)])
 
 
 def _slot_stacks(optimizer: keras.optimizers.Optimizer):

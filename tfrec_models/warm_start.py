@@ -76,8 +76,23 @@ def warm_start(model: keras.Model, from_model: keras.Model) -> WarmStart:
             raise TypeError(f"{argument} must be a keras.Model, received {type(value).__name__}.")
         if not value.built:
             raise ValueError(f"{argument} must be built; call it on a batch, or its build().")
+    return copy_weights(model, from_model, rows_of)
+
+
+def rows_of(variable):
+    """Returns a function from numbers of rows, an int array, to those of a variable."""
+    return lambda rows: tf.gather(variable.value, rows)
+
+
+def copy_weights(model, from_model, reader):
+    """As `warm_start`.
+
+    Args:
+        model, from_model: as there.
+        reader: function of a variable of tables of `from_model`, as `rows_of`.
+    """
     report = WarmStart()
-    _copy_tables(model, from_model, report)
+    _copy_tables(model, from_model, report, reader)
     ours, theirs = _other_variables(model), _other_variables(from_model)
     for name, variable in ours.items():
         if name not in theirs:
@@ -92,7 +107,7 @@ def warm_start(model: keras.Model, from_model: keras.Model) -> WarmStart:
     return report
 
 
-def _copy_tables(model, from_model, report):
+def _copy_tables(model, from_model, report, reader):
     sources = {
         table.name: (layer, table) for layer in tables_in(from_model) for table in layer.tables
     }
@@ -109,17 +124,18 @@ def _copy_tables(model, from_model, report):
                 continue
             if table.is_managed:
                 stack.id_map.take_over(source_stack.id_map, table.name)
-            copy_table(table.name, variable, source_variable, stack, source_stack)
+            copy_table(table.name, variable, reader(source_variable), stack, source_stack)
             del report.left[table.name]
             report.copied.append(table.name)
 
 
-def copy_table(name, variable, source, stack, source_stack):
+def copy_table(name, variable, read, stack, source_stack):
     """Copies the rows of the ids that a table has in both of two stacks.
 
     Args:
         name: str, the table's name in both.
-        variable, source: `keras.Variable`, those of the stacks or optimizers' slots of them.
+        variable: `keras.Variable`, that of the stack or a slot of an optimizer.
+        read: function from numbers of rows of the source stack to its values, as `rows_of`.
         stack, source_stack: `TableStack`.
     """
     old, new = _rows_of_both(name, stack, source_stack)
@@ -127,7 +143,7 @@ def copy_table(name, variable, source, stack, source_stack):
     # By blocks, without a dense read of either variable.
     for first in range(0, len(old), _BLOCK_ROWS):
         block = slice(first, first + _BLOCK_ROWS)
-        values = tf.cast(tf.gather(source.value, old[block]), variable.dtype)
+        values = tf.cast(read(old[block]), variable.dtype)
         slices = tf.IndexedSlices(values, tf.constant(new[block], tf.int64))
         for copy in getattr(variable.value, "values", None) or (variable.value,):
             copy.scatter_update(slices)

@@ -30,6 +30,8 @@ def main(directory):
                 found[f"{optimizer}/{number}"] = variable.numpy()
             if form == "kjt":
                 found["native"] = native_operations(strategy, model, uneven)
+        managed = trained_on_managed_ids(strategy)
+        found |= {f"managed/{number}": v.numpy() for number, v in enumerate(managed.weights)}
     rank = strategy.cluster_resolver.task_id
     np.savez(f"{directory}/found_{rank}.npz", **found)
 
@@ -42,6 +44,16 @@ def main(directory):
     # The chief dies while it saves; what happens to the other is the test.
     kill_at_save = 3 if rank == 0 else None
     interrupted_run.train(strategy, f"{directory}/killed", f"{directory}/lost.npz", kill_at_save)
+
+
+def trained_on_managed_ids(strategy=None):
+    """A model whose tables have fewer rows than there are ids, after twenty steps."""
+    from tests.support.data import dataset
+    from tests.support.models import make_dlrm
+    from tests.support.training import trained
+
+    tables = {"num_embeddings": 6, "id_policy": "managed"}
+    return trained(dataset(8), "adagrad", strategy, make=lambda: make_dlrm(**tables))
 
 
 def native_operations(strategy, model, batches):

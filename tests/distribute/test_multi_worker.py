@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.distribute.multi_worker_process import PAIRS
+from tests.distribute.multi_worker_process import PAIRS, trained_on_managed_ids
 from tests.support.data import as_form, dataset_with_repeated_ids
 from tests.support.processes import run
 from tests.support.training import trained
@@ -45,6 +45,8 @@ def test_two_workers(tmp_path):
 def check_against_one_device(found_by_worker):
     """20 steps with each optimizer on the same global batches: equal to 1e-6 on both workers.
 
+    With managed ids the map too, from which ids are evicted all the time.
+
     9 examples in batches of 4 leave the second worker without any in the last one; both get all
     predictions in order.
     """
@@ -59,3 +61,11 @@ def check_against_one_device(found_by_worker):
                 np.testing.assert_allclose(there, variable.numpy(), atol=1e-6, err_msg=optimizer)
             np.testing.assert_allclose(found[f"{form}/predicted"], logits, atol=1e-5)
             assert np.isfinite(found[f"{form}/loss"])
+    with xla_disabled():
+        managed = trained_on_managed_ids()
+    ids, _ = managed.embedding_bag_collection.ids_of("t2")
+    assert len(ids) == 6
+    for number, variable in enumerate(managed.weights):
+        for found in found_by_worker:
+            there = found[f"managed/{number}"]
+            np.testing.assert_allclose(there, variable.numpy(), atol=1e-6, err_msg=variable.path)

@@ -8,17 +8,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.c_api import signature_tensors
+from tests.serving.runners import Runner
 from tests.support.plain_id_map import PlainIdMap, mixed, unmixed
 from tests.support.row_updates import OPTIMIZERS
 from tfrec_models import (
     DLRM,
     KeyedJaggedTensor,
     SimpleDeepFMNN,
+    execution,
     native,
     resize_tables,
     warm_start,
 )
 from tfrec_models.embeddings import id_map_stock
+from tfrec_models.embeddings.resolve_ids import resolve_rows
+from tfrec_models.embeddings.static_id_map import StaticIdMap
 from tfrec_models.interop.torchrec import torchrec_state_dict
 from tfrec_models.layers import (
     EmbeddingBagCollection,
@@ -31,6 +36,7 @@ from tfrec_models.layers import (
 from tfrec_models.native import id_map as id_map_native
 from tfrec_models.optimizers import Adagrad, LazyAdam
 from tfrec_models.serving import export
+from tfrec_models.sparse.bag_batch import BagBatch
 
 POLICIES = {
     "lru": ManagedIds(),
@@ -337,17 +343,26 @@ def test_saved_and_loaded_it_goes_on_as_it_would_have(trained, batches, tmp_path
 
 
 def test_an_export_answers_as_predict_does(trained, batches, tmp_path):
-    """Known, unknown and evicted ids, with tables as they are and as int8."""
+    """Known, unknown and evicted ids, in Python and by the C API, with tables as int8 too."""
     model, _ = trained
     inputs, _ = next(iter(batches))
     features = model.sparse_feature_names
-    sparse = [inputs["sparse_features"][name] for name in features]
+    sparse = dict(inputs["sparse_features"])
+    known = set(model.embedding_bag_collection.ids_of("u")[0].tolist())
+    seen = {number for bags, _ in batches for number in bags["sparse_features"]["u"].values.numpy()}
+    evicted = sorted(seen - known)
+    # Of each three ids of "u" one is evicted, one was never seen and one has a row.
+    values = sparse["u"].values.numpy()
+    values[::3], values[1::3] = np.resize(evicted, len(values[::3])), -(2**63)
+    values[2::3] = np.resize(sorted(known), len(values[2::3]))
+    sparse["u"] = sparse["u"].with_values(tf.constant(values))
     request = {
         "dense_features": tf.cast(inputs["dense_features"], tf.float32),
-        "values": tf.concat([bags.values for bags in sparse], 0),
-        "lengths": tf.concat([bags.row_lengths() for bags in sparse], 0),
+        "values": tf.concat([sparse[name].values for name in features], 0),
+        "lengths": tf.concat([sparse[name].row_lengths() for name in features], 0),
     }
-    expected = model.predict(batches.take(1), verbose=0)
+    inputs = {"dense_features": inputs["dense_features"], "sparse_features": sparse}
+    expected = model.predict(tf.data.Dataset.from_tensors(inputs), verbose=0)
     for dtype, tolerance in ((None, 0), ("int8", 1e-2)):
         path = export(model, tmp_path / str(dtype), table_dtype=dtype)
         rank = tf.saved_model.load(str(path)).signatures["serving_packed"]
@@ -355,6 +370,44 @@ def test_an_export_answers_as_predict_does(trained, batches, tmp_path):
         graph = rank.graph.as_graph_def()
         operations = {node.op for function in graph.library.function for node in function.node_def}
         assert not {op for op in operations if op.startswith("Tfrec") or op.endswith("While")}
+    runner = Runner("run_with_c_api", tmp_path / "log")
+    request = {name: np.asarray(value) for name, value in request.items()}
+    path = path.parents[1] / "None" / path.name
+    runner.ask(str(path), signature_tensors(path), {"all": ("serving_packed", request)})
+    np.testing.assert_array_equal(runner.answers()["all"]["logits"], expected)
+    runner.close()
+
+
+def test_the_map_of_an_export_finds_every_id():
+    """Ids with equal low or high bits, tables of other sizes, "drop" and unmanaged columns."""
+    rng = np.random.default_rng(2)
+    drawn = {
+        "a": np.unique(rng.integers(-(2**63), 2**63 - 1, 700)),
+        "b": np.arange(400) << 54,
+        "c": np.array([0, -(2**63), 2**63 - 1]),
+        "d": np.array([], np.int64),
+    }
+    tables = [
+        table_of(
+            max(len(ids), 1), ManagedIds(unknown="oov" if name < "c" else "drop"), name, [name]
+        )
+        for name, ids in drawn.items()
+    ]
+    collection = EmbeddingBagCollection([*tables, table_of(9, "hash", "p", ["p"])])
+    collection.build()
+    (stack,) = collection.table_stacks
+    id_map_stock.admit(
+        stack.id_map.state,
+        stack.id_map.layout,
+        tf.constant(np.concatenate(list(drawn.values()))),
+        tf.constant(np.repeat(np.arange(4), [len(ids) for ids in drawn.values()]), tf.int32),
+    )
+    asked = tf.constant(np.stack([rng.permutation(np.concatenate(list(drawn.values())))] * 5, 1))
+    rows = resolve_rows(stack, BagBatch.of_one_id(asked))
+    maps = {stack.id_map: StaticIdMap(stack)}
+    with execution.using(execution.Execution(portable=True, id_maps=maps)):
+        np.testing.assert_array_equal(resolve_rows(stack, BagBatch.of_one_id(asked)), rows)
+    assert len(np.unique(rows[:, 1])) == len(stack.id_map.ids_of("b")[0]) + 1
 
 
 def test_two_replicas_end_with_the_map_of_one_device(two_devices, batches):
@@ -394,25 +447,77 @@ def test_every_form_of_input_is_admitted_alike():
         np.testing.assert_array_equal(found, maps[0])
 
 
-def test_tables_grow_with_their_ids_and_state(trained, batches):
-    """A model with larger tables predicts the same, and has the state of every id."""
-    model, _ = trained
-    larger = resize_tables(model, {"u": 200, "p": 80})
-    np.testing.assert_allclose(
-        larger.predict(batches, verbose=0), model.predict(batches, verbose=0), atol=1e-6
-    )
-    states = []
-    for one in (model, larger):
+def test_tables_grow_with_their_ids_and_state(trained, batches, tmp_path):
+    """A larger model predicts the same and has the state of every id; the old one has no tables.
+
+    A size that is too small is refused before anything is moved.
+    """
+    trained[0].save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+
+    def state(one):
         collection = one.embedding_bag_collection
         variable, stack = collection.stack_of("u")
         ids, rows = collection.ids_of("u")
         order = np.argsort(ids)
         slots = one.optimizer.slots_of(variable)
         places = stack.first_rows["u"] + rows[order]
-        states.append([ids[order], *(tf.gather(slot, places) for slot in slots.values())])
-    for ours, theirs in zip(*states, strict=True):
+        return [ids[order], *(tf.gather(slot, places).numpy() for slot in slots.values())]
+
+    count = len(state(model)[0])
+    message = f"'u' must keep a row for each of its {count} ids, received {count - 1} rows"
+    with pytest.raises(ValueError, match=message):
+        resize_tables(model, {"u": count - 1})
+    expected = model.predict(batches, verbose=0)
+    before, iterations = state(model), int(model.optimizer.iterations)
+    larger = resize_tables(model, {"u": 200, "p": 80})
+    np.testing.assert_allclose(larger.predict(batches, verbose=0), expected, atol=1e-6)
+    for ours, theirs in zip(state(larger), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert int(larger.optimizer.iterations) == int(model.optimizer.iterations)
+    assert int(larger.optimizer.iterations) == iterations
+    (variable,) = model.embedding_bag_collection.table_variables
+    slots = model.optimizer.slots_of(variable).values()
+    assert {int(tf.shape(part.value)[0]) for part in (variable, *slots)} == {0}
+
+
+def test_a_resize_that_fails_leaves_the_tables(monkeypatch):
+    """Where the larger model cannot be made, the old one is as it was."""
+    model = SimpleDeepFMNN(2, EmbeddingBagCollection([table_of(10, "error")]), 4, 4)
+    model.build()
+    before = model.embedding_bag_collection.read_table("t").numpy()
+
+    def build(self):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(SimpleDeepFMNN, "build", build)
+    with pytest.raises(MemoryError, match="no memory"):
+        resize_tables(model, {"t": 20})
+    np.testing.assert_array_equal(model.embedding_bag_collection.read_table("t"), before)
+
+
+class OfMyOwn(keras.Model):
+    """A user's model around a collection."""
+
+    def __init__(self):
+        super().__init__()
+        self.collection = EmbeddingBagCollection([table_of(5, "managed")])
+
+    def call(self, inputs, training=None):
+        return self.collection(inputs, training=training).values()
+
+
+def test_a_model_of_ones_own_needs_an_optimizer_that_resets_rows():
+    """Keras's Adam is refused in the first step of `fit`; ours, and SGD without state, train."""
+    for optimizer, is_refused in (
+        (keras.optimizers.Adam(), True),
+        (LazyAdam(), False),
+        (keras.optimizers.SGD(), False),
+    ):
+        model = OfMyOwn()
+        model.compile(optimizer, "mse")
+        refusal = pytest.raises(ValueError, match="need an optimizer that resets the state of rows")
+        with refusal if is_refused else contextlib.nullcontext():
+            model.fit({"f": np.array([2**40, 3])}, np.zeros((2, 4)), verbose=0)
 
 
 def test_warm_start_reports_what_it_left():

@@ -49,6 +49,8 @@ class PlainIdMap:
             if all(n % d for d in range(2, math.isqrt(n) + 1))
         )
         self.row_of, self.id_of, self.used, self.uses = {}, {}, {}, {}
+        # How many rows of each group belong to an id, by the group's first row.
+        self.owned = collections.Counter()
         self.step = 0
         cells = LEAST_CELLS
         while 2 * cells <= num_rows // 2:
@@ -56,17 +58,14 @@ class PlainIdMap:
         self.sketch = [[0] * cells, [0] * cells]
         self.counted = 0
 
-    def neighbourhood(self, number):
-        """The first rows of the groups that an id may have its row in, in the order tried."""
+    def group(self, number, probe):
+        """The first row of the group that an id asks for a row after `probe` others."""
         mix = mixed(number)
         start = ((mix >> 32) * self.groups) >> 32
         if self.groups <= PROBES:
-            groups = [(start + k) % self.groups for k in range(self.groups)]
-        else:
-            prime = self.prime
-            stride = 1 + (((mix & 0xFFFFFFFF) * (prime - 1)) >> 32)
-            groups = [(start + k * stride) % prime % self.groups for k in range(PROBES)]
-        return [GROUP * group for group in groups]
+            return GROUP * ((start + probe) % self.groups)
+        stride = 1 + (((mix & 0xFFFFFFFF) * (self.prime - 1)) >> 32)
+        return GROUP * ((start + probe * stride) % self.prime % self.groups)
 
     def rows_in(self, first):
         return range(first, min(first + GROUP, self.num_rows))
@@ -108,12 +107,15 @@ class PlainIdMap:
     def _place(self, numbers, times):
         """Free rows, in rounds: each round all ask the next group of theirs."""
         for probe in range(min(self.groups, PROBES)):
+            if len(self.id_of) == self.num_rows:
+                break
             waiting = []
             for number in numbers:
-                first = self.neighbourhood(number)[probe]
-                free = [row for row in self.rows_in(first) if row not in self.id_of]
-                if free:
-                    self._give(free[0], number, times[number])
+                rows = self.rows_in(self.group(number, probe))
+                if self.owned[rows.start] < len(rows):
+                    self.owned[rows.start] += 1
+                    free = next(row for row in rows if row not in self.id_of)
+                    self._give(free, number, times[number])
                 else:
                     waiting.append(number)
             numbers = waiting
@@ -122,7 +124,7 @@ class PlainIdMap:
     def _replace(self, numbers, times):
         """Rows of others in the first group that this batch does not use."""
         for number in numbers:
-            rows = self.rows_in(self.neighbourhood(number)[0])
+            rows = self.rows_in(self.group(number, 0))
             idle = [row for row in rows if self.used[row] < self.step]
             if self.evict == "never":
                 idle = []

@@ -15,13 +15,13 @@ OPTIMIZERS = {
 }
 
 
-def trained(batches, optimizer, strategy=None, repeats=10):
+def trained(batches, optimizer, strategy=None, repeats=10, make=make_dlrm):
     """A DLRM trained from the same start: for 20 steps on two batches.
 
     In one epoch: under a strategy most of a short epoch's time is its iterator.
     """
     keras.utils.set_random_seed(5)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        model = compiled(make_dlrm(), OPTIMIZERS[optimizer]())
+        model = compiled(make(), OPTIMIZERS[optimizer]())
     model.fit(batches.repeat(repeats), verbose=0)
     return model

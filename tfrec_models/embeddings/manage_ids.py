@@ -4,10 +4,10 @@ import dataclasses
 
 import tensorflow as tf
 
-from tfrec_models import execution
 from tfrec_models.embeddings import id_map_stock
 from tfrec_models.native import id_map as id_map_native
 from tfrec_models.native.lookup import reaches
+from tfrec_models.optimizers.keeps_rows_apart import check_running_fit
 
 _NO_COPIES = (
     "Managed ids need a copy of the map from ids to rows on each replica, received {} with several "
@@ -27,6 +27,7 @@ def with_admitted_rows(variable, stack, bags):
     numbers = _managed_numbers(stack)
     if numbers is None or tf.distribute.get_replica_context() is None:
         return bags
+    check_running_fit(stack.id_map.layout.names)
     bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
     rows, evicted = _admit(stack.id_map, bags, numbers)
     stack.id_map.restart_rows(variable, evicted)
@@ -43,8 +44,8 @@ def with_found_rows(stack, bags):
     if numbers is None or bags.has_rows:
         return bags
     bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
-    find = execution.current().id_maps.get(stack.id_map) or stack.id_map.find_rows
-    return dataclasses.replace(bags, ids=_of_managed(find, bags, numbers), has_rows=True)
+    rows = _of_managed(stack.id_map.find_rows, bags, numbers)
+    return dataclasses.replace(bags, ids=rows, has_rows=True)
 
 
 def _managed_numbers(stack):

@@ -1,7 +1,10 @@
 """Turns ids into rows of a table stack."""
 
+import dataclasses
+
 import tensorflow as tf
 
+from tfrec_models import execution
 from tfrec_models.embeddings.id_policy import DROPPED, POLICIES
 from tfrec_models.embeddings.manage_ids import with_found_rows
 
@@ -16,8 +19,27 @@ def resolve_rows(stack, bags):
     Raises:
         tf.errors.InvalidArgumentError: on an id outside a table with the "error" policy.
     """
+    static = execution.current().id_maps.get(stack.id_map)
+    if static is not None:
+        return _resolve_exported(static, stack, bags)
     bags = with_found_rows(stack, bags)
     spread = bags.spreader()
+    return _resolve_numbers(stack, bags, spread)
+
+
+def _resolve_exported(static, stack, bags):
+    """As `resolve_rows`, of a map that finds the rows of all managed tables of a stack at once."""
+    bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
+    spread = bags.spreader()
+    rows = static(stack, bags, spread)
+    is_managed = [int(table.is_managed) for table in stack.column_tables]
+    if min(is_managed):
+        return rows
+    numbers = _resolve_numbers(stack, bags, spread)
+    return tf.where(spread(is_managed, tf.int32) == 1, rows, numbers)
+
+
+def _resolve_numbers(stack, bags, spread):
     rows = resolve_in_tables(stack, bags, spread)
     shifted = rows + spread(stack.column_first_rows, stack.index_dtype)
     return tf.where(rows == DROPPED, rows, shifted) if stack.drops_ids else shifted

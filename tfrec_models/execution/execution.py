@@ -26,7 +26,7 @@ class Execution:
             numbers to the last bit on any machine.
         rows: dict from a `TableStack` to the store of rows that its lookups read in place of its
             variable, as exports with smaller tables do.
-        id_maps: dict from the id map of a stack to the function that finds rows in its place.
+        id_maps: dict from the id map of a stack to the `StaticIdMap` that finds rows in its place.
 
     Example:
 

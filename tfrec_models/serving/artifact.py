@@ -66,7 +66,7 @@ class Artifact:
         trained, model = model, computing_in(model, compute_dtype)
         rows = compact_rows(model, table_dtype)
         id_maps = {
-            stack.id_map: StaticIdMap(stack.id_map)
+            stack.id_map: StaticIdMap(stack)
             for layer in tables_in(model)
             for stack in layer.table_stacks
             if stack.id_map is not None
