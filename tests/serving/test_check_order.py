@@ -22,13 +22,13 @@ LEVELS = ("", "request_", "candidate_")
 GATHERS = ("Gather", "GatherV2", "GatherNd", "Split", "SplitV")
 
 
-def unchecked(graph_def, model, levels=()):
+def unchecked(found, model, levels):
     """Returns a line for each operation that could run before a check it relies on.
 
     Args:
-        graph_def: that of an export.
+        found: what `operations` returned for an export.
         model: the exported one.
-        levels: the features of the request and of the candidates, where the export has both.
+        levels: the features of the request, and those of the candidates.
     """
     features_of = {}
     for layer in all_layers(model):
@@ -36,7 +36,6 @@ def unchecked(graph_def, model, levels=()):
             for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True):
                 features_of[variable.path] = set(stack.feature_names)
     lines, read = [], set()
-    found = operations(graph_def)
     # What makes a message may gather before the assertion that shows it.
     refusing = {operation.path for operation in found if operation.kind == "Assert"}
     for operation in found:
@@ -122,17 +121,18 @@ def test_nothing_runs_before_its_checks(exported, family):
     exported = exported(family)
     levels = [SHARED, [name for name in FEATURES if name not in SHARED]]
     graph_def = graph_of(exported.path).graph_def
-    assert unchecked(graph_def, exported.model, levels) == []
+    found = operations(graph_def)
+    assert unchecked(found, exported.model, levels) == []
     named = {
         name
-        for operation in operations(graph_def)
+        for operation in found
         for check in operation.waits_for
         if isinstance(check, Check) and LENGTHS[1] in check.message
         for name in check.names
     }
     assert named >= set(FEATURES)
     # Without the edges that `after` and `refuse_id` make, each kind is found missing.
-    lines = unchecked(without_control_edges(graph_def), exported.model, levels)
+    lines = unchecked(operations(without_control_edges(graph_def)), exported.model, levels)
     of_candidates = "\n".join(line for line in lines if "rank_candidates" in line)
     of_examples = "\n".join(line for line in lines if "rank_candidates" not in line)
     wanted = [*DENSE, *LENGTHS, *(WEIGHTS if exported.is_weighted else [])]
