@@ -18,7 +18,7 @@ import sys
 import typing
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = ("README.md", "docs/recipes.md", "docs/managed_ids.md")
+PAGES = ("README.md", "docs/recipes.md", "docs/managed_ids.md", "docs/serving.md")
 
 
 def main():
@@ -44,6 +44,9 @@ def written(text):
         "keys": keys_table,
         "daily": daily_table,
         "headline": headline_list,
+        "torchrec": torchrec_table,
+        "requests": requests_table,
+        "threads": threads_table,
     }
     pattern = r"<!-- (\w+): begin -->\n.*?<!-- \1: end -->"
     if not re.search(pattern, text, re.DOTALL):
@@ -124,6 +127,65 @@ def headline_list():
             "(benchmarks/README.md) has every figure, and the goals that were not reached.",
         ]
     )
+
+
+def torchrec_table():
+    """A row for each cell of benchmarks/serving_torchrec.py."""
+    cells = _serving_results("serving_torchrec")
+    lines = [
+        "| request | times as fast | rounds | goal | ms | its ms |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for cell in cells.values():
+        ours, theirs = cell["ms"]["ours native"], cell["ms"][cell["against"]]
+        lines.append(
+            f"| {cell['workload']} | {cell['times_faster']:.2f} | {cell['lowest']:.2f} to "
+            f"{cell['highest']:.2f} | {cell['goal']} | {_latency(cell, 'ours native', ours)} | "
+            f"{_latency(cell, cell['against'], theirs)} |"
+        )
+    return "\n".join(lines)
+
+
+def requests_table():
+    """A row for each pair of ways of benchmarks/serving_requests.py."""
+    lines = [
+        "| request | way | p50, ms | p99, ms | bytes |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for request, result in _serving_results("serving_requests").items():
+        for way, taken in result.items():
+            if isinstance(taken, dict):
+                lines.append(
+                    f"| {request} | {way} | {taken['p50_ms']} | {taken['p99_ms']} | "
+                    f"{taken['request_bytes']:,} |"
+                )
+    return "\n".join(lines)
+
+
+def threads_table():
+    """A row for each way of benchmarks/serving_many_features.py."""
+    lines = [
+        "| way | requests | p50, ms | p99, ms | p99.9, ms | MB more after 10 s |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for way, result in _serving_results("serving_many_features").items():
+        (latency,) = result["latency"].values()
+        growth = result["highest_memory_after_that_mb"] - result["memory_after_10_s_mb"]
+        times = " | ".join(f"{value:.0f}" for value in latency)
+        lines.append(f"| {way} | {result['requests']:,} | {times} | {growth:.1f} |")
+    return "\n".join(lines)
+
+
+def _serving_results(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def _latency(cell, peer, milliseconds):
+    """The median of blocks, or p50 and p99 where calls were timed."""
+    percentiles = cell["p50_p99_ms"].get(peer)
+    if percentiles is None:
+        return f"{milliseconds:.1f}"
+    return " / ".join(f"{value:.1f}" for value in percentiles)
 
 
 def row(result):

@@ -99,9 +99,12 @@ def make(workload, variant):
             path = export(model, folder)
             loaded = tf.saved_model.load(str(path))
             writer = RequestWriter(path)
-        rank = loaded.signatures["serving_default"]
+        rank = loaded.signatures["serving_packed"]
         requests = [
-            {name: tf.constant(array) for name, array in writer.inputs(batch).items()}
+            {
+                name: tf.constant(array)
+                for name, array in writer.inputs(batch, "serving_packed").items()
+            }
             for batch in inputs()
         ]
         # The signature lives as long as what it was loaded with.

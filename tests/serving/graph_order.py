@@ -128,12 +128,13 @@ class _Body:
         """The text of an assertion, and all strings that it may show."""
         template, names, pending = "", set(), list(node.input[1:])
         while pending:
-            name = pending.pop().lstrip("^").split(":")[0]
-            if name not in self.nodes:
+            name = pending.pop().split(":")[0]
+            # Where an edge that is no data leads, another check may be.
+            if name.startswith("^") or name not in self.nodes:
                 continue
             source = self.nodes[name]
             if source.op == "StringFormat":
-                template = source.attr["template"].s.decode()
+                template = template or source.attr["template"].s.decode()
             elif source.op == "Const" and source.attr["dtype"].type == tf.string.as_datatype_enum:
                 strings = tf.make_ndarray(source.attr["value"].tensor).ravel()
                 names |= {string.decode() for string in strings}

@@ -11,14 +11,14 @@ def main(handle):
     pipe = Connection(int(handle))
     while True:
         try:
-            path, tensors, cases = pipe.recv()
+            number, path, tensors, cases = pipe.recv()
         except EOFError:
             return
         session = Session(path, tensors)
         answers = {case: _run(session, *request) for case, request in cases.items()}
         if "tensorflow" in sys.modules:
             raise RuntimeError("Python TensorFlow was imported.")
-        pipe.send(answers)
+        pipe.send((number, answers))
 
 
 def _run(session, signature, inputs):

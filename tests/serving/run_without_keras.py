@@ -21,18 +21,17 @@ def main(handle):
     pipe = Connection(int(handle))
     while True:
         try:
-            path, _, cases = pipe.recv()
+            number, path, _, cases = pipe.recv()
         except EOFError:
             return
         signatures = tf.saved_model.load(path).signatures
         answers = {"foreign": foreign_parts(path)} | {
             case: _run(signatures[signature], inputs) for case, (signature, inputs) in cases.items()
         }
-        for signature in signatures:
-            if ("ragged", signature) in cases:
-                request = cases["ragged", signature]
-                answers[f"saved_model_cli {signature}"] = _run_cli(path, *request)
-        pipe.send(answers)
+        for case, (signature, inputs) in cases.items():
+            if case[0] == "by the tool":
+                answers[case] = _run_cli(path, signature, inputs)
+        pipe.send((number, answers))
 
 
 def foreign_parts(path):

@@ -19,7 +19,7 @@ class Runner:
     """
 
     def __init__(self, script, output):
-        self._output = output
+        self._output, self._asked = output, 0
         self._pipe, theirs = multiprocessing.Pipe()
         with theirs, open(output, "wb") as file:
             self._process = subprocess.Popen(
@@ -41,16 +41,22 @@ class Runner:
             tensors: what `benchmarks.c_api.signature_tensors` gives for it.
             cases: dict from case to (signature, inputs).
         """
-        self._pipe.send((path, tensors, cases))
+        self._asked += 1
+        self._pipe.send((self._asked, path, tensors, cases))
 
     def answers(self):
         """Returns a dict from case to the outputs, or to (code, message) of the error.
+
+        Those to the last question: a test that failed may have left others unread.
 
         Raises:
             RuntimeError: if the process has ended.
         """
         try:
-            return self._pipe.recv()
+            answered, answers = 0, {}
+            while answered != self._asked:
+                answered, answers = self._pipe.recv()
+            return answers
         except EOFError:
             code = self._process.wait()
             text = pathlib.Path(self._output).read_text(errors="replace")[-2000:]

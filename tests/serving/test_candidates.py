@@ -1,20 +1,24 @@
 """Requests with their candidates score as the same rows repeated, and are looked up once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support.exports import ask, graph_of
+from tests.serving.conftest import COLUMNS, SHARED
+from tests.support.exports import ask, predict, signatures_of
 from tests.support.serving import DENSE, DIM, FAMILIES, FEATURES, ROWS, batch, collection
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, execution
 from tfrec_models.embeddings.table_rows import VariableRows
 from tfrec_models.serving import Metadata, RequestWriter, export
+from tfrec_models.serving.candidate_requests import candidate_inputs
+from tfrec_models.serving.candidate_signature import CandidateSignature
 from tfrec_models.serving.levels import Levels
 from tfrec_models.serving.pooled_columns import pooled_levels
+from tfrec_models.serving.signatures import SIGNATURES
 from tfrec_models.sparse import KeyedJaggedTensor
 
-SHARED = ["user id", "f1"]
-COLUMNS = [4, 1]
 # One request with all candidates, several, some without any, and no request at all.
 COUNTS = ([7], [2, 0, 4, 1], [0, 0], [])
 
@@ -56,15 +60,14 @@ CLOSE = {"rtol": 0, "atol": 1e-6}
 
 
 @pytest.mark.parametrize("name", ["dlrm_weighted_two_outputs", "dlrm_dcn", "deepfm_ranker"])
-def test_equals_repeated_rows(tmp_path, name):
+def test_equals_repeated_rows(exported, name):
     """With weights, another interaction and two collections too; the metadata has the levels.
 
     To the last bit where a model has no way of its own with two levels.
     """
-    model = FAMILIES[name]()
-    is_weighted = model.embedding_bag_collection.is_weighted
-    path = export(model, tmp_path, request_features=SHARED, request_dense=COLUMNS)
-    signatures, writer = tf.saved_model.load(path).signatures, RequestWriter(path)
+    ranker = exported(name)
+    is_weighted, writer, path = ranker.is_weighted, ranker.writer, ranker.path
+    signatures = signatures_of(path)
 
     def logits(batch, signature):
         inputs = writer.inputs(batch, signature)
@@ -78,7 +81,7 @@ def test_equals_repeated_rows(tmp_path, name):
             wanted = logits(repeated, "serving_packed")
             np.testing.assert_allclose(got, wanted, **CLOSE)
             assert name != "deepfm_ranker" or np.array_equal(got, wanted)
-            assert got.shape == (sum(counts), model.num_outputs)
+            assert got.shape == (sum(counts), ranker.model.num_outputs)
     metadata = Metadata.read(path)
     # In the order of the model, whatever the order they were declared in.
     assert (metadata.request_features, metadata.request_dense) == (["f1", "user id"], [1, 4])
@@ -88,18 +91,28 @@ def test_equals_repeated_rows(tmp_path, name):
 @pytest.mark.parametrize(
     "shared, columns", [([], [0]), (FEATURES, []), (["f1"], list(range(DENSE)))]
 )
-def test_levels_without_features_or_columns(tmp_path, shared, columns):
+def test_levels_without_features_or_columns(shared, columns):
     """Inputs that a level has none of are not in the signature."""
     model = FAMILIES["dlrm"]()
-    path = export(model, tmp_path, request_features=shared, request_dense=columns)
+    model.build()
+    levels = Levels.of(FEATURES, DENSE, shared, columns)
+    with execution.using(execution.Execution(portable=True)):
+        serve, specs = CandidateSignature(model, levels).make()
+        rank = tf.function(serve, autograph=False).get_concrete_function(**specs)
+    names = {name: name.replace(" ", "_") for name in FEATURES}
+    metadata = Metadata("DLRM", {}, DENSE, 1, names, False, -1, [])
+    metadata = dataclasses.replace(
+        metadata, request_features=levels.request.features, request_dense=levels.request.dense
+    )
     requests, repeated = requests_of([2, 3], shared=shared, columns=columns)
-    got = ask(path, requests, "serving_candidates")
-    np.testing.assert_allclose(got, ask(path, repeated), **CLOSE)
-    inputs = set(graph_of(path).signature_def["serving_candidates"].inputs)
-    assert ("request_dense_features" in inputs) == bool(columns)
-    assert ("candidate_dense_features" in inputs) == (len(columns) < DENSE)
-    assert ("request_values" in inputs) == bool(shared)
-    assert ("candidate_values" in inputs) == (len(shared) < len(FEATURES))
+    inputs = candidate_inputs(requests, metadata)
+    got = rank(**{name: tf.constant(array) for name, array in inputs.items()})["logits"]
+    np.testing.assert_allclose(got, predict(model, repeated), **CLOSE)
+    assert set(inputs) == set(specs)
+    assert ("request_dense_features" in specs) == bool(columns)
+    assert ("candidate_dense_features" in specs) == (len(columns) < DENSE)
+    assert ("request_values" in specs) == bool(shared)
+    assert ("candidate_values" in specs) == (len(shared) < len(FEATURES))
 
 
 def test_smaller_tables_single_ids_and_policies(tmp_path):
@@ -198,24 +211,14 @@ def test_a_model_that_reads_ids_itself_is_refused(tmp_path):
     export(model, tmp_path, sample=batch(4))
 
 
-@pytest.fixture(scope="module")
-def ranker(tmp_path_factory):
-    """An export with two levels."""
-    return export(
-        FAMILIES["dlrm"](),
-        tmp_path_factory.mktemp("ranker"),
-        request_features=SHARED,
-        request_dense=COLUMNS,
-    )
-
-
-def test_requests_are_columns_in_rest(ranker):
+def test_requests_are_columns_in_rest(exported):
     """Names, order and sizes of the inputs, of two requests with three candidates."""
     requests, _ = requests_of([1, 2])
     ids = {"f1": [[1, 2], []], "user id": [[3], [4]]}
     requests["request"]["sparse_features"] = {n: tf.ragged.constant(v) for n, v in ids.items()}
     requests["candidates"]["sparse_features"] = {"f3": tf.constant([7, 8, 9])}
-    inputs = RequestWriter(ranker).inputs(requests, "serving_candidates")
+    writer = exported("dlrm").writer
+    inputs = writer.inputs(requests, "serving_candidates")
     assert {name: array.tolist() for name, array in inputs.items() if "dense" not in name} == {
         "num_candidates": [1, 2],
         "request_values": [1, 2, 3, 4],
@@ -225,13 +228,13 @@ def test_requests_are_columns_in_rest(ranker):
     }
     assert inputs["request_dense_features"].shape == (2, 2)
     assert inputs["candidate_dense_features"].shape == (3, 3)
-    text = RequestWriter(ranker).rest(requests, "serving_candidates")
+    text = writer.rest(requests, "serving_candidates")
     assert text.startswith('{"signature_name": "serving_candidates", "inputs": {"num_candidates":')
 
 
-def test_requests_that_do_not_fit_are_not_written(ranker, tmp_path):
+def test_requests_that_do_not_fit_are_not_written(exported):
     """By the part and the feature."""
-    writer, (good, _) = RequestWriter(ranker), requests_of([1, 2])
+    writer, (good, _) = exported("dlrm").writer, requests_of([1, 2])
     ours, theirs = good["request"], good["candidates"]
     both = {**theirs["sparse_features"], "f1": tf.zeros([3, 1], tf.int64)}
     unknown = {**theirs["sparse_features"], "f9": tf.zeros([3, 1], tf.int64)}
@@ -258,4 +261,5 @@ def test_requests_that_do_not_fit_are_not_written(ranker, tmp_path):
     with pytest.raises(
         ValueError, match="signature must be one of .*received 'serving_candidates'"
     ):
-        RequestWriter(export(FAMILIES["dlrm"](), tmp_path)).inputs(good, "serving_candidates")
+        without = dataclasses.replace(writer.metadata, signatures=list(SIGNATURES))
+        RequestWriter(without).inputs(good, "serving_candidates")

@@ -4,12 +4,12 @@ import functools
 
 import pytest
 
+from tests.serving.conftest import SHARED
 from tests.serving.graph_order import Check, Source, operations
 from tests.support.exports import graph_of
-from tests.support.serving import FAMILIES, FEATURES
+from tests.support.serving import FEATURES
 from tfrec_models._compat.keras import all_layers
 from tfrec_models.embeddings.embedding_tables import EmbeddingTables
-from tfrec_models.serving import export
 
 DENSE = ["dense_features must have shape", "dense_features must be finite"]
 LENGTHS = ["must have one entry for each", "must lie between 0 and", "must sum to the number"]
@@ -22,13 +22,13 @@ LEVELS = ("", "request_", "candidate_")
 GATHERS = ("Gather", "GatherV2", "GatherNd", "Split", "SplitV")
 
 
-def unchecked(graph_def, model, levels=()):
+def unchecked(found, model, levels):
     """Returns a line for each operation that could run before a check it relies on.
 
     Args:
-        graph_def: that of an export.
+        found: what `operations` returned for an export.
         model: the exported one.
-        levels: the features of the request and of the candidates, where the export has both.
+        levels: the features of the request, and those of the candidates.
     """
     features_of = {}
     for layer in all_layers(model):
@@ -36,7 +36,6 @@ def unchecked(graph_def, model, levels=()):
             for stack, variable in zip(layer.table_stacks, layer.table_variables, strict=True):
                 features_of[variable.path] = set(stack.feature_names)
     lines, read = [], set()
-    found = operations(graph_def)
     # What makes a message may gather before the assertion that shows it.
     refusing = {operation.path for operation in found if operation.kind == "Assert"}
     for operation in found:
@@ -112,28 +111,33 @@ def _has_check(waits_for, text, names):
     )
 
 
-@pytest.mark.parametrize("family", ["dlrm", "dlrm_weighted_two_outputs", "deepfm_ranker"])
+@pytest.mark.parametrize("family", ["dlrm_weighted_two_outputs", "deepfm_ranker"])
 def test_nothing_runs_before_its_checks(exported, family):
-    """Neither the model's operations, nor gathers by lengths, nor reads of a table.
+    """Neither the model's operations, nor gathers by lengths, nor reads of a table, on any level.
 
     They depend on the assertions by edges of the graph, followed through all functions. A table is
-    read after the check that names its own features.
+    read after the check that names its own features. With weights, and with two collections.
     """
     exported = exported(family)
+    levels = [SHARED, [name for name in FEATURES if name not in SHARED]]
     graph_def = graph_of(exported.path).graph_def
-    assert unchecked(graph_def, exported.model) == []
+    found = operations(graph_def)
+    assert unchecked(found, exported.model, levels) == []
     named = {
         name
-        for operation in operations(graph_def)
+        for operation in found
         for check in operation.waits_for
         if isinstance(check, Check) and LENGTHS[1] in check.message
         for name in check.names
     }
     assert named >= set(FEATURES)
     # Without the edges that `after` and `refuse_id` make, each kind is found missing.
-    lines = "\n".join(unchecked(without_control_edges(graph_def), exported.model))
-    wanted = [*DENSE, *LENGTHS, *(WEIGHTS if exported.is_weighted else []), ID, "is missing"]
-    assert [text for text in wanted if text not in lines] == []
+    lines = unchecked(operations(without_control_edges(graph_def)), exported.model, levels)
+    of_candidates = "\n".join(line for line in lines if "rank_candidates" in line)
+    of_examples = "\n".join(line for line in lines if "rank_candidates" not in line)
+    wanted = [*DENSE, *LENGTHS, *(WEIGHTS if exported.is_weighted else [])]
+    assert [text for text in [*wanted, ID, "is missing"] if text not in of_examples] == []
+    assert [text for text in [*wanted, *COUNTS] if text not in of_candidates] == []
 
 
 def without_control_edges(graph_def):
@@ -143,17 +147,3 @@ def without_control_edges(graph_def):
         for node in function.node_def:
             node.input[:] = [name for name in node.input if not name.startswith("^")]
     return without
-
-
-@pytest.mark.parametrize("family", ["dlrm_weighted_two_outputs", "deepfm_ranker"])
-def test_nothing_of_candidates_runs_before_its_checks(tmp_path, family):
-    """Neither on the level of requests, nor on that of candidates."""
-    model = FAMILIES[family]()
-    levels = [["f1", "user id"], ["f3"]]
-    path = export(model, tmp_path, request_features=levels[0], request_dense=[0])
-    graph_def = graph_of(path).graph_def
-    assert unchecked(graph_def, model, levels) == []
-    lines = unchecked(without_control_edges(graph_def), model, levels)
-    lines = "\n".join(line for line in lines if "rank_candidates" in line)
-    weights = WEIGHTS if model.embedding_bag_collection.is_weighted else []
-    assert [text for text in [*DENSE, *LENGTHS, *COUNTS, *weights] if text not in lines] == []

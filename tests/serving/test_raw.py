@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from tests.support.exports import signatures_of
 from tests.support.serving import DENSE, FAMILIES
 from tfrec_models import DLRM
 from tfrec_models.datasets import Dense, Schema, Sparse, read
@@ -82,13 +83,13 @@ def make_schema():
 class Served:
     """A log, its schema, and the export of a model for them."""
 
-    def __init__(self, log, schema, directory):
+    def __init__(self, log, schema, directory, **options):
         self.log, self.schema = log, schema
         schema.fit(log, progress=False)
         self.model = DLRM(schema.collection(4), schema.num_dense, [4], [4, 1])
-        self.path = export(self.model, directory, schema=schema)
+        self.path = export(self.model, directory, schema=schema, **options)
         self.writer = RequestWriter(self.path)
-        self._signatures = tf.saved_model.load(self.path).signatures
+        self._signatures = signatures_of(self.path)
 
     def ask(self, signature, inputs):
         """The logits for inputs as arrays."""
@@ -117,7 +118,12 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """An export for a log with every kind of column."""
-    return Served(make_log(), make_schema(), tmp_path_factory.mktemp("raw"))
+    return Served(
+        make_log(),
+        make_schema(),
+        tmp_path_factory.mktemp("raw"),
+        request_features=["seen", "age", "user id"],
+    )
 
 
 def test_equals_prepared_batches(served):
@@ -297,14 +303,11 @@ def test_schemas_that_do_not_fit(served, tmp_path):
 
 def test_request_features_of_a_schema(served, tmp_path):
     """Dense columns belong by name; all signatures are warmed up and score one user alike."""
-    path = export(
-        served.model, tmp_path, schema=served.schema, request_features=["seen", "age", "user id"]
-    )
-    metadata = Metadata.read(path)
+    path, metadata = served.path, served.writer.metadata
     assert metadata.request_features == ["user id", "seen"]
     assert metadata.request_dense == [1]
     file = str(path / "assets.extra" / "tf_serving_warmup_requests")
-    signatures, asked = tf.saved_model.load(path).signatures, []
+    signatures, asked = signatures_of(path), []
     for record in tf.data.TFRecordDataset(file).as_numpy_iterator():
         request = PredictionLog.FromString(record).predict_log.request
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
@@ -319,7 +322,7 @@ def test_request_features_of_a_schema(served, tmp_path):
     once = candidates_of(one_request(batch, metadata), metadata)
     logits = []
     for signature, asked in ((RAW[0], log), (RAW[1], log), ("serving_candidates", once)):
-        inputs = RequestWriter(path).inputs(asked, signature)
+        inputs = served.writer.inputs(asked, signature)
         inputs = {
             name: tf.constant(array.tolist() if array.dtype == object else array)
             for name, array in inputs.items()

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tests.support.serving import batch
-from tfrec_models.serving import RequestWriter, export
+from tfrec_models.serving import RequestWriter
+from tfrec_models.serving.artifact import Artifact
 from tfrec_models.serving.signatures import SIGNATURES
 from tfrec_models.serving.version_directory import new_version, whole_directory
 
@@ -160,7 +161,11 @@ def test_a_reader_sees_no_half_version(exported, tmp_path):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    paths = [export(model.model, tmp_path) for _ in range(2)]
+    artifact, paths = Artifact(model.model), []
+    for _ in range(2):
+        with new_version(tmp_path) as pending:
+            artifact.write(pending.path)
+        paths.append(pending.final_path)
     done.set()
     watcher.join()
     assert not failures

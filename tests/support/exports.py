@@ -1,5 +1,7 @@
 """Models made to be exported, and questions to their exports."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -39,12 +41,12 @@ class Ranker:
 class Exported(Ranker):
     """A model, trained for a step, and its export."""
 
-    def __init__(self, make, directory):
+    def __init__(self, make, directory, **options):
         keras.utils.set_random_seed(1)
         super().__init__(make())
         with xla_disabled():
             self.model.train_on_batch(self.batch(8), self.labels(8))
-        self.path = export(self.model, directory)
+        self.path = export(self.model, directory, **options)
         self.writer = RequestWriter(self.path)
 
 
@@ -55,11 +57,21 @@ def graph_of(path):
     return saved_model.meta_graphs[0]
 
 
+def signatures_of(path):
+    """The functions of an export, loaded once."""
+    return _loaded(str(path), (path / "saved_model.pb").stat().st_mtime_ns).signatures
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(path, written):
+    return tf.saved_model.load(path)
+
+
 def ask(path, inputs, signature="serving_default"):
     """The logits of an export for a batch."""
     arrays = RequestWriter(path).inputs(inputs, signature)
-    rank = tf.saved_model.load(path).signatures[signature]
-    return rank(**{name: tf.constant(array) for name, array in arrays.items()})["logits"].numpy()
+    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    return signatures_of(path)[signature](**tensors)["logits"].numpy()
 
 
 def predict(model, inputs):

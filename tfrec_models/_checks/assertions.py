@@ -54,9 +54,29 @@ def refuse_unless(valid, message, *details):
     """
 
     def refuse():
-        first = tf.argmax(~valid)
-        text = tf.strings.format(message, [tf.gather(detail, first) for detail in details])
-        with tf.control_dependencies([tf.debugging.Assert(False, [text], summarize=1)]):
+        with tf.control_dependencies([refuse_among(valid, message, *details)]):
             return tf.constant(False)
 
     return tf.cond(tf.reduce_all(valid), lambda: tf.constant(True), refuse)
+
+
+def refuse_among(valid, message, *details):
+    """As `refuse_unless`, without a branch: for the branch where something is refused already.
+
+    A branch is two functions to trace and to optimize; one for all checks of an input is enough.
+
+    Args:
+        valid, message, *details: as `refuse_unless` takes them.
+
+    Returns:
+        The assertion.
+    """
+    shown = [tf.convert_to_tensor(detail) for detail in details]
+    entries = valid
+    if not valid.shape[0]:
+        # There may be none, and so no first.
+        entries = tf.concat([valid, [True]], 0)
+        shown = [tf.concat([detail, tf.zeros([1], detail.dtype)], 0) for detail in shown]
+    first = tf.argmax(~entries)
+    text = tf.strings.format(message, [tf.gather(detail, first) for detail in shown])
+    return tf.debugging.Assert(tf.reduce_all(valid), [text], summarize=1)

@@ -11,12 +11,13 @@ from tfrec_models._checks.arguments import check_integer
 from tfrec_models.datasets.schema import Schema
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.embeddings.static_id_map import StaticIdMap
-from tfrec_models.ranking_model import RankingModel
+from tfrec_models.ranking_model import RankingModel, checked_dense, split_inputs
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.candidate_requests import candidates_of, one_request
 from tfrec_models.serving.compute_dtype import COMPUTE_DTYPES, computing_in, copy_weights
 from tfrec_models.serving.levels import Levels
 from tfrec_models.serving.metadata import Metadata
+from tfrec_models.serving.packed_bags import PackedBags
 from tfrec_models.serving.quantization import TABLE_DTYPES, compact_rows, fill_rows
 from tfrec_models.serving.raw_requests import raw_sample
 from tfrec_models.serving.requests import RequestWriter
@@ -62,7 +63,10 @@ class Artifact:
         if not model.built:
             model.build()
         is_given = sample is not None
-        sample = sample if is_given else random_sample(model, padding_value)
+        if is_given:
+            _check_form(model, sample)
+        else:
+            sample = random_sample(model, padding_value)
         trained, model = model, computing_in(model, compute_dtype)
         rows = compact_rows(model, table_dtype)
         id_maps = {
@@ -140,6 +144,14 @@ class Artifact:
         tf.saved_model.save(module, str(path), signatures=self.functions)
         self.metadata.write(path)
         write_warmup_requests(path, self._requests)
+
+
+def _check_form(model, sample):
+    """Raises ValueError or TypeError, before anything is traced, on what is no batch."""
+    dense, sparse = split_inputs(sample, None)
+    checked_dense(dense, model.dense_in_features)
+    is_weighted = model.embedding_bag_collection.is_weighted
+    PackedBags.of(sparse, model.sparse_feature_names, is_weighted)
 
 
 def _check_sample(function, inputs):

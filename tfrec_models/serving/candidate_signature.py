@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models import execution
-from tfrec_models._checks.assertions import after, refuse_unless
+from tfrec_models._checks.assertions import after, refuse_among, refuse_unless
 from tfrec_models._two_levels import TwoLevels, takes_levels
 from tfrec_models.serving.names import NUM_CANDIDATES
 from tfrec_models.serving.packed_checks import checked_bags
@@ -133,10 +133,14 @@ class CandidateSignature:
 
 def _request_of(counts, num_candidates):
     """The request of each candidate, int32, without `tf.repeat`'s mask of the longest."""
-    candidates = tf.range(num_candidates)
-    return BagBatch.of_splits(
-        candidates, None, offsets_from_lengths(counts), 1, by_example=True
-    ).bag_of_id()
+
+    def of_several():
+        splits = offsets_from_lengths(counts)
+        candidates = tf.range(num_candidates)
+        return BagBatch.of_splits(candidates, None, splits, 1, by_example=True).bag_of_id()
+
+    of_first = tf.zeros([num_candidates], tf.int32)
+    return tf.cond(tf.equal(tf.size(counts), 1), lambda: of_first, of_several)
 
 
 def _check_counts(counts, num_candidates):
@@ -148,24 +152,26 @@ def _check_counts(counts, num_candidates):
         # Enough counts above the number of candidates overflow the sum.
         in_range = (lowest >= 0) & (highest <= number)
         checks = [
-            refuse_unless(
+            refuse_among(
                 tf.stack([in_range]),
                 f"{NUM_CANDIDATES} must be one number for each request, between 0 and the {{}} "
                 "candidates of the call, received numbers from {} to {}.",
                 [number],
                 [lowest],
                 [highest],
-            ),
-            refuse_unless(
-                tf.stack([(total == number) | ~in_range]),
-                f"{NUM_CANDIDATES} must sum to the number of candidates, received a sum of {{}} "
-                "and {} candidates.",
-                [total],
-                [number],
-            ),
+            )
         ]
         with tf.control_dependencies(checks):
-            return tf.constant(True)
+            checks.append(
+                refuse_among(
+                    tf.stack([total == number]),
+                    f"{NUM_CANDIDATES} must sum to the number of candidates, received a sum of "
+                    "{} and {} candidates.",
+                    [total],
+                    [number],
+                )
+            )
+        return after(checks, tf.constant(False))
 
     valid = (lowest >= 0) & (highest <= number) & (total == number)
     return tf.cond(valid, lambda: tf.constant(True), refuse)

@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
-from tfrec_models._checks.assertions import after, refuse_unless
-from tfrec_models.serving.request_checks import check_length_range
-from tfrec_models.sparse.jagged_tensor import offsets_from_lengths
+from tfrec_models._checks.assertions import after, refuse_among
+from tfrec_models.serving.request_checks import refuse_infinite_weights, refuse_length_range
 
 
 def checked_bags(features, names, num_examples, values, lengths, weights, rows="examples"):
@@ -52,54 +51,48 @@ def checked_bags(features, names, num_examples, values, lengths, weights, rows="
 def _refuse(features, names, num_examples, values, lengths, weights, rows):
     """The first check that fails, of those that `checked_bags` makes in one."""
     num_values = tf.size(values, tf.int64)
-    complete = refuse_unless(
-        tf.stack([tf.size(lengths) == len(features) * num_examples]),
-        f"Input {names['lengths']} must have one entry for each of the {rows}, feature by "
-        f"feature: for {{}} {rows} of {len(features)} features {{}} entries, received {{}}. "
-        "The features are {}.",
-        [num_examples],
-        [len(features) * num_examples],
-        [tf.size(lengths)],
-        [str(features)],
-    )
-    by_feature = tf.reshape(after([complete], lengths), [len(features), num_examples])
-    counts = tf.fill([len(features)], num_values)
-    lengths_names = [names["lengths"]] * len(features)
-    checks = [check_length_range(features, lengths_names, by_feature, counts)]
+    checks = [
+        refuse_among(
+            tf.stack([tf.size(lengths) == len(features) * num_examples]),
+            f"Input {names['lengths']} must have one entry for each of the {rows}, feature by "
+            f"feature: for {{}} {rows} of {len(features)} features {{}} entries, received {{}}. "
+            "The features are {}.",
+            [num_examples],
+            [len(features) * num_examples],
+            [tf.size(lengths)],
+            [str(features)],
+        )
+    ]
+    by_feature = tf.reshape(after(checks, lengths), [len(features), num_examples])
+    counts = tf.reduce_sum(by_feature, axis=1)
+    with tf.control_dependencies(checks):
+        most = tf.fill([len(features)], num_values)
+        lengths_names = [names["lengths"]] * len(features)
+        checks.append(refuse_length_range(features, lengths_names, by_feature, most))
     with tf.control_dependencies(checks):
         total = tf.reduce_sum(lengths)
         checks.append(
-            refuse_unless(
+            refuse_among(
                 tf.stack([total == num_values]),
                 f"Input {names['lengths']} must sum to the number of ids in {names['values']}, "
                 "received a sum of {} and {} ids. By feature the lengths of {} sum to {}.",
                 [total],
                 [num_values],
                 [str(features)],
-                [tf.strings.format("{}", tf.reduce_sum(by_feature, axis=1), summarize=-1)],
+                [tf.strings.format("{}", counts, summarize=-1)],
             )
         )
     if weights is not None:
-        checks += _weight_checks(features, names, by_feature, num_values, weights, checks)
-    with tf.control_dependencies(checks):
-        return tf.constant(True)
-
-
-def _weight_checks(features, names, lengths, num_values, weights, checks):
-    with tf.control_dependencies(checks):
-        same_number = refuse_unless(
-            tf.stack([tf.size(weights, tf.int64) == num_values]),
-            f"Input {names['weights']} must have as many weights as ids, received {{}} weights and "
-            "{} ids.",
-            [tf.size(weights)],
-            [num_values],
-        )
-    with tf.control_dependencies([*checks, same_number]):
-        ends = offsets_from_lengths(tf.reduce_sum(lengths, axis=1))[1:]
-        feature_of_id = tf.searchsorted(ends, tf.range(num_values), side="right")
-        finite = refuse_unless(
-            tf.math.is_finite(weights),
-            "Feature {} must have finite weights, received NaN or infinity.",
-            tf.gather(tf.constant(features), feature_of_id),
-        )
-    return [same_number, finite]
+        with tf.control_dependencies(checks):
+            checks.append(
+                refuse_among(
+                    tf.stack([tf.size(weights, tf.int64) == num_values]),
+                    f"Input {names['weights']} must have as many weights as ids, received {{}} "
+                    "weights and {} ids.",
+                    [tf.size(weights)],
+                    [num_values],
+                )
+            )
+        with tf.control_dependencies(checks):
+            checks.append(refuse_infinite_weights(features, weights, counts))
+    return after(checks, tf.constant(False))

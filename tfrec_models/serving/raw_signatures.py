@@ -53,10 +53,10 @@ class RawSignatures:
                 if column.is_bag:
                     flat, lengths = (inputs[name] for name in column.inputs)
                     counts = tf.stack([tf.size(flat, tf.int64)])
-                    checks = request_checks.check_lengths(
+                    check = request_checks.check_lengths(
                         [column.name], [column.inputs[1]], lengths[tf.newaxis], counts
                     )
-                    flat, lengths = after(checks, [flat, lengths])
+                    flat, lengths = after([check], [flat, lengths])
                 else:
                     flat, lengths = inputs[column.input], tf.ones([num_rows], tf.int64)
                 self._put(by_kind, column, flat, lengths)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfrec_models._checks.assertions import after, refuse_unless
+from tfrec_models._checks.assertions import after, refuse_among, refuse_unless
 
 
 def checked_dense(dense, columns, name="dense_features"):
@@ -15,33 +15,40 @@ def checked_dense(dense, columns, name="dense_features"):
     """
     rows = tf.shape(dense)[0]
     # Not tf.shape(dense)[1], which the graph believes to know from the signature.
-    width = refuse_unless(
-        tf.stack([tf.size(dense) == rows * columns]),
-        f"{name} must have shape (batch, {columns}), received {{}} numbers for {{}} examples.",
-        [tf.size(dense)],
-        [rows],
-    )
-    dense = tf.reshape(after([width], dense), [-1, columns])
-    finite = tf.reduce_all(tf.math.is_finite(dense), axis=1)
-    numbers = refuse_unless(
-        finite,
-        f"{name} must be finite numbers, received NaN or infinity in example {{}}. Replace "
-        "missing values before the request, as before training.",
-        tf.range(tf.size(finite)),
-    )
-    return after([numbers], dense)
+    fits = tf.size(dense) == rows * columns
+
+    def refuse():
+        width = refuse_among(
+            tf.stack([fits]),
+            f"{name} must have shape (batch, {columns}), received {{}} numbers for {{}} examples.",
+            [tf.size(dense)],
+            [rows],
+        )
+        by_example = tf.reshape(after([width], dense), [rows, columns])
+        finite = tf.reduce_all(tf.math.is_finite(by_example), axis=1)
+        numbers = refuse_among(
+            finite,
+            f"{name} must be finite numbers, received NaN or infinity in example {{}}. Replace "
+            "missing values before the request, as before training.",
+            tf.range(tf.size(finite)),
+        )
+        return after([width, numbers], tf.constant(False))
+
+    valid = fits & tf.reduce_all(tf.math.is_finite(dense))
+    check = tf.cond(valid, lambda: tf.constant(True), refuse)
+    return tf.reshape(after([check], dense), [-1, columns])
 
 
 def check_batch_sizes(names, sizes, batch_size, other="dense_features"):
     """Refuses features with another number of examples than the dense features.
 
     Args:
-        names: list of n str, inputs.
-        sizes: list of n int32 scalars.
+        names: list of n str or string tensor `(n,)`, inputs.
+        sizes: list of n int32 scalars, or a tensor of them.
         batch_size: int32 scalar.
         other: str, what has `batch_size` examples.
     """
-    sizes = tf.stack(sizes)
+    sizes = tf.convert_to_tensor(sizes)
     return refuse_unless(
         sizes == batch_size,
         f"Input {{}} must have one entry for each of the examples in {other}, received {{}} "
@@ -57,26 +64,73 @@ def check_lengths(features, names, lengths, counts):
 
     Args:
         features: list of F str.
-        names: list of F str, the inputs with the lengths.
+        names: list of F str or string tensor `(F,)`, the inputs with the lengths.
         lengths: int64 tensor of shape `(F, B)`.
         counts: int64 tensor of shape `(F,)`, the numbers of values.
     """
+    return _check_bags(features, names, lengths, counts, None, None)
+
+
+def check_weighted(features, names, lengths, counts, weights, weight_counts):
+    """As `check_lengths`; refuses weights too that are not one finite number for each id.
+
+    Args:
+        features, names, lengths, counts: as in `check_lengths`.
+        weights: float32 tensor, those of all features, one after the other.
+        weight_counts: int64 tensor of shape `(F,)`, the numbers of weights.
+    """
+    return _check_bags(features, names, lengths, counts, weights, weight_counts)
+
+
+def _check_bags(features, names, lengths, counts, weights, weight_counts):
     sums = tf.reduce_sum(lengths, axis=1)
-    return [
-        check_length_range(features, names, lengths, counts),
-        refuse_unless(
-            sums == counts,
-            "Feature {}: {} must sum to the number of values, received a sum of {} and {} values.",
-            features,
-            names,
-            sums,
-            counts,
-        ),
+    valid = [
+        tf.reduce_min(lengths) >= 0,
+        # Enough lengths above the number of values overflow the sum.
+        tf.reduce_all(lengths <= counts[:, tf.newaxis]),
+        tf.reduce_all(sums == counts),
     ]
+    if weights is not None:
+        valid += [
+            tf.reduce_all(weight_counts == counts),
+            tf.reduce_all(tf.math.is_finite(weights)),
+        ]
+
+    def refuse():
+        checks = [refuse_length_range(features, names, lengths, counts)]
+        with tf.control_dependencies(checks):
+            checks.append(
+                refuse_among(
+                    sums == counts,
+                    "Feature {}: {} must sum to the number of values, received a sum of {} and {} "
+                    "values.",
+                    features,
+                    names,
+                    sums,
+                    counts,
+                )
+            )
+        if weights is not None:
+            with tf.control_dependencies(checks):
+                checks.append(
+                    refuse_among(
+                        weight_counts == counts,
+                        "Feature {} must have as many weights as ids, received {} weights and {} "
+                        "ids.",
+                        features,
+                        weight_counts,
+                        counts,
+                    )
+                )
+            with tf.control_dependencies(checks):
+                checks.append(refuse_infinite_weights(features, weights, counts))
+        return after(checks, tf.constant(False))
+
+    return tf.cond(tf.reduce_all(tf.stack(valid)), lambda: tf.constant(True), refuse)
 
 
-def check_length_range(features, names, lengths, counts):
-    """Refuses lengths that are negative or above the number of values.
+def refuse_length_range(features, names, lengths, counts):
+    """Refuses lengths that are negative or above the number of values, as `refuse_among`.
 
     The second by itself: enough of them overflow the sum.
 
@@ -84,10 +138,8 @@ def check_length_range(features, names, lengths, counts):
         features, names, lengths, counts: as in `check_lengths`.
     """
     lowest, highest = tf.reduce_min(lengths, axis=1), tf.reduce_max(lengths, axis=1)
-    has_examples = tf.shape(lengths)[1] > 0
-    in_range = (lowest >= 0) & (highest <= counts)
-    return refuse_unless(
-        in_range | ~has_examples,
+    return refuse_among(
+        (lowest >= 0) & (highest <= counts),
         "Feature {}: each of {} must lie between 0 and the number of values {}, received "
         "lengths from {} to {}.",
         features,
@@ -98,21 +150,20 @@ def check_length_range(features, names, lengths, counts):
     )
 
 
-def check_weights(features, weights, counts):
-    """Refuses weights that are not one for each id.
+def refuse_infinite_weights(features, weights, counts):
+    """Refuses weights that are NaN or infinite, as `refuse_among`.
 
     Args:
         features: list of F str.
-        weights: list of F tensors.
-        counts: int64 tensor of shape `(F,)`, the numbers of ids.
+        weights: float32 tensor `(N,)`, those of all features, one after the other.
+        counts: int64 tensor of shape `(F,)`, the numbers of weights.
     """
-    sizes = tf.stack([tf.size(weight, tf.int64) for weight in weights])
-    return refuse_unless(
-        sizes == counts,
-        "Feature {} must have as many weights as ids, received {} weights and {} ids.",
-        features,
-        sizes,
-        counts,
+    ends = tf.cumsum(counts)
+    feature_of_id = tf.searchsorted(ends, tf.range(tf.size(weights, tf.int64)), side="right")
+    return refuse_among(
+        tf.math.is_finite(weights),
+        "Feature {} must have finite weights, received NaN or infinity.",
+        tf.gather(tf.constant(features), feature_of_id),
     )
 
 
@@ -137,21 +188,6 @@ def check_weight_shapes(features, weights, ids):
         features,
         tf.stack([ours for ours, _ in shapes]),
         tf.stack([theirs for _, theirs in shapes]),
-    )
-
-
-def check_finite_weights(features, weights):
-    """Refuses weights that are NaN or infinite.
-
-    Args:
-        features: list of F str.
-        weights: list of F tensors.
-    """
-    fine = [tf.reduce_all(tf.math.is_finite(weight)) for weight in weights]
-    return refuse_unless(
-        tf.stack(fine),
-        "Feature {} must have finite weights, received NaN or infinity.",
-        features,
     )
 
 

@@ -40,6 +40,7 @@ class Signatures:
         self.dense_in_features = model.dense_in_features
         self.padding_value = padding_value
         self._rank = self._trace(model)
+        self._checked = self._trace_checked()
         # The variables that the computation reads; a graph holds them weakly.
         self.variables = list(self._rank.graph.variables)
         makers = (self._from_values, self._from_packed, self._from_examples, self._from_rows)
@@ -185,22 +186,52 @@ class Signatures:
             values, lengths, weights: lists with a flat tensor for each feature.
             names: list of str, the inputs that hold the lengths, for the messages.
         """
-        dense = request_checks.checked_dense(dense, self.dense_in_features)
-        batch_size = tf.shape(dense)[0]
-        sizes = [tf.size(length) for length in lengths]
-        fits = request_checks.check_batch_sizes(names, sizes, batch_size)
-        lengths = after([fits], tf.concat(lengths, 0))
-        counts = tf.stack([tf.size(ids, tf.int64) for ids in values])
-        checks = request_checks.check_lengths(
-            self.features, names, tf.reshape(lengths, [len(names), batch_size]), counts
-        )
+        parts = {
+            "dense": dense,
+            "values": tf.concat(values, 0),
+            "lengths": tf.concat(lengths, 0),
+            "counts": tf.stack([tf.size(ids, tf.int64) for ids in values]),
+            "sizes": tf.stack([tf.size(length) for length in lengths]),
+            "names": tf.constant(names),
+        }
         if weights is not None:
-            checks.append(request_checks.check_weights(self.features, weights, counts))
-            checks.append(request_checks.check_finite_weights(self.features, weights))
-        flat = [tf.concat(values, 0), lengths]
-        if weights is not None:
-            flat.append(tf.concat(weights, 0))
-        return self._rank(dense, *after(checks, flat))
+            parts["weights"] = tf.concat(weights, 0)
+            parts["weight_counts"] = tf.stack([tf.size(weight, tf.int64) for weight in weights])
+        return self._checked(**parts)
+
+    def _trace_checked(self):
+        """The refusals of what comes feature by feature, then `_rank`, as one function too."""
+        features, dense_in_features, rank = self.features, self.dense_in_features, self._rank
+
+        def check_and_rank(dense, values, lengths, counts, sizes, names, **weighted):
+            dense = request_checks.checked_dense(dense, dense_in_features)
+            batch_size = tf.shape(dense)[0]
+            fits = request_checks.check_batch_sizes(names, sizes, batch_size)
+            lengths = after([fits], lengths)
+            by_feature = tf.reshape(lengths, [len(features), batch_size])
+            parts = [values, lengths]
+            if weighted:
+                parts.append(weighted["weights"])
+                check = request_checks.check_weighted(
+                    features, names, by_feature, counts, **weighted
+                )
+            else:
+                check = request_checks.check_lengths(features, names, by_feature, counts)
+            return rank(dense, *after([check], parts))
+
+        number = len(features)
+        specs = {
+            "dense": _dense_spec(dense_in_features),
+            "values": _spec(tf.int64),
+            "lengths": _spec(tf.int64),
+            "counts": tf.TensorSpec([number], tf.int64),
+            "sizes": tf.TensorSpec([number], tf.int32),
+            "names": tf.TensorSpec([number], tf.string),
+        }
+        if self.is_weighted:
+            specs["weights"] = _spec(tf.float32)
+            specs["weight_counts"] = tf.TensorSpec([number], tf.int64)
+        return tf.function(check_and_rank, autograph=False).get_concrete_function(**specs)
 
 
 def _spec(dtype, name=None):
