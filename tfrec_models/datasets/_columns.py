@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrec_models.datasets._listing import DataFile
+from tfrec_models.datasets._opened import damage
 from tfrec_models.datasets._packed import splits_of
 
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
@@ -41,12 +43,14 @@ class Block:
         name: str, the file or table they are of.
         first_row: int, the number of the first row there, from 0.
         rows: (n,) int, where the rows are not consecutive: their numbers from `first_row`.
+        file: `DataFile` or None, the file of text that is looked at before a row of it is blamed.
     """
 
     batch: pa.RecordBatch
     name: str
     first_row: int
     rows: np.ndarray | None = None
+    file: DataFile | None = None
 
     def __len__(self):
         return self.batch.num_rows
@@ -55,7 +59,9 @@ class Block:
         """Consecutive rows."""
         if stop - start == self.batch.num_rows:
             return self
-        return Block(self.batch.slice(start, stop - start), self.name, self.first_row + start)
+        return dataclasses.replace(
+            self, batch=self.batch.slice(start, stop - start), first_row=self.first_row + start
+        )
 
     def column(self, name):
         """A column as an Arrow array; dictionaries are written out."""
@@ -65,7 +71,9 @@ class Block:
         return array
 
     def error(self, column, message, row=None):
-        """A `RowError` that says where."""
+        """A `RowError` that says where, or the error of a damaged file."""
+        if self.file is not None and (damaged := damage(self.file)) is not None:
+            return damaged
         if row is None:
             last = self.batch.num_rows - 1 if self.rows is None else int(self.rows[-1])
             where = f"rows {self.first_row} to {self.first_row + last}"

@@ -14,6 +14,7 @@ from tfrec_models.datasets._columns import Block, RowError
 from tfrec_models.datasets._csv import CsvSource, explained
 from tfrec_models.datasets._encode import Encoder
 from tfrec_models.datasets._listing import RECORDS
+from tfrec_models.datasets._opened import damage
 from tfrec_models.datasets._parquet import ParquetSource, Unit
 from tfrec_models.datasets._prepared import PreparedLayout
 from tfrec_models.datasets._sources import open_files
@@ -253,6 +254,8 @@ class _Run:
 
     def _reject_line(self, line, what, text):
         if self._is_too_many():
+            if (damaged := damage(self.file)) is not None:
+                raise damaged
             before = count_lines(self.file, self._part.start) if self._part.start else 0
             raise TooManyRejected(f"{self.file.path}, line {before + line + 1}: {what}")
         text = text.rstrip(b"\r\n").decode("utf-8", "backslashreplace")

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models.datasets._files import blocks_of_lines, is_compressed
+from tfrec_models.datasets._files import blocks_of_lines, damage, is_compressed
 
 INT_FEATURE_COUNT = 13
 """The number of dense features of Criteo's logs."""
@@ -46,15 +46,20 @@ def read_blocks(filenames, shuffle=False, seed=None, split="all", test_every=1, 
     Raises:
         ValueError: on a compression that is not read.
     """
-    compressed = [name for name in filenames if is_compressed(name)]
     # TensorFlow's reader takes a gzip file that is cut off for a shorter one.
-    text_of = _read_checked if compressed else _read_plain
+    text_of = _read_checked if any_compressed(filenames) else _read_plain
     files = tf.data.Dataset.from_tensor_slices(filenames)
     if shuffle:
         files = files.shuffle(len(filenames), seed=seed)
     return files.interleave(
         lambda name: _number(name, text_of(name), split, test_every), cycle_length=cycle_length
     )
+
+
+def any_compressed(filenames):
+    """Whether one of some files is compressed; each is looked at, for others are refused."""
+    compressed = [name for name in filenames if is_compressed(name)]
+    return bool(compressed)
 
 
 def _read_plain(filename):
@@ -83,12 +88,13 @@ def _number(filename, text, split, test_every):
     return tf.data.Dataset.zip((first, text)).map(number)
 
 
-def parse_lines(name, number, text, labels):
+def parse_lines(name, number, text, labels, compressed=False):
     """Labels (B,), integers (B, 13) and ids (B, 26) as int64, after checking every field.
 
     Args:
         name, number, text: a block of `read_blocks`.
         labels: bool, whether the lines begin with one; without, labels are None.
+        compressed: bool, whether a file is looked at as a whole before a line of it is blamed.
     """
     column_names = DEFAULT_COLUMN_NAMES if labels else DEFAULT_COLUMN_NAMES[1:]
     fields = tf.strings.split(text, "\t")
@@ -104,6 +110,7 @@ def parse_lines(name, number, text, labels):
             "tabs. Repair or remove the line; read files without labels, such as Criteo's test "
             "file, apart from the others.",
         ),
+        compressed,
     )
     with tf.control_dependencies([check]):
         fields = tf.reshape(fields.flat_values, (-1, len(column_names)))
@@ -128,14 +135,14 @@ def parse_lines(name, number, text, labels):
             "the line.",
         )
 
-    check = _require(tf.reduce_all(ok, axis=1), name, number, unreadable)
+    check = _require(tf.reduce_all(ok, axis=1), name, number, unreadable, compressed)
     with tf.control_dependencies([check]):
         dense = tf.where(dense == "", "0", dense)
     dense = tf.strings.to_number(dense, tf.int64)
     return tf.cast(label[:, 0] == "1", tf.int64) if labels else None, dense, cat
 
 
-def check_dense_min(name, number, dense, dense_min):
+def check_dense_min(name, number, dense, dense_min, compressed=False):
     """The integers, once none of them is below `dense_min`."""
 
     def too_small(i):
@@ -149,7 +156,7 @@ def check_dense_min(name, number, dense, dense_min):
             "`dense_min=criteo_dense_min(filenames)`.",
         )
 
-    check = _require(tf.reduce_min(dense, axis=1) >= dense_min, name, number, too_small)
+    check = _require(tf.reduce_min(dense, axis=1) >= dense_min, name, number, too_small, compressed)
     with tf.control_dependencies([check]):
         return tf.identity(dense)
 
@@ -173,12 +180,24 @@ def _parse_hex(text):
     return value, well_formed
 
 
-def _require(ok, name, number, explain):
-    """An op that fails at the first row that is not `ok`, naming its file and line."""
+def _damage(filename):
+    return damage(filename.decode())
+
+
+def _require(ok, name, number, explain, compressed):
+    """An op that fails at the first row that is not `ok`, naming its file and line.
+
+    Of a compressed file that is damaged, no line is named. Files of text stay without this look,
+    as TensorFlow saves no position in data that calls Python.
+    """
 
     def fail():
         i = tf.argmin(tf.cast(ok, tf.int32))
         where = (name[i], ", line ", tf.strings.as_string(number[i]), ": ")
-        return tf.debugging.Assert(False, [tf.strings.join([*where, *explain(i)])])
+        message = tf.strings.join([*where, *explain(i)])
+        if compressed:
+            damaged = tf.numpy_function(_damage, [name[i]], tf.string)
+            message = tf.where(damaged == "", message, damaged)
+        return tf.debugging.Assert(False, [message])
 
     return tf.cond(tf.reduce_all(ok), tf.no_op, fail)

@@ -10,7 +10,7 @@ import pyarrow.csv
 from tfrec_models.datasets import _listing
 from tfrec_models.datasets._columns import Block
 from tfrec_models.datasets._names import check_columns
-from tfrec_models.datasets._opened import opened
+from tfrec_models.datasets._opened import damage, opened, unreadable
 from tfrec_models.datasets._parquet import Unit
 from tfrec_models.datasets._text_lines import (
     BYTE_ORDER_MARK,
@@ -85,7 +85,7 @@ class CsvSource:
                     if is_empty(lines):
                         continue
                     batch = self._batch_of_file(file, layout, first, lines)
-                    yield Block(batch, file.path, first_row)
+                    yield Block(batch, file.path, first_row, file=file)
                     first_row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise explained(file, error, has_header=self._names is None) from error
@@ -98,7 +98,7 @@ class CsvSource:
         except pa.ArrowInvalid as error:
             raise pa.ArrowInvalid(_with_line(str(error), first, lines)) from error
         if not is_row_a_line(batch.num_rows, lines):
-            raise ValueError(
+            raise damage(file) or ValueError(
                 f"{file.path}: one of the lines {first + 1} to {first + number_of_lines(lines)} "
                 "has a quote that is not closed in it. Repair it; what is in quotes cannot go on "
                 "in the next line."
@@ -211,9 +211,9 @@ def _with_line(message, first, lines):
 
 def explained(file, error, has_header):
     """What Arrow says about a file of text, with its name and what to do."""
-    message = str(error)
     if isinstance(error, OSError):
-        what = "is cut off" if "Truncated" in message else "cannot be read or unpacked"
-        return ValueError(f"{file.path} {what}: {message}. Fetch the file again.")
+        return unreadable(file, error)
+    if (damaged := damage(file)) is not None:
+        return damaged
     header = "counting the header as row 1" if has_header else "counting from 1"
-    return ValueError(f"{file.path}: {message} ({header}). Repair or remove the line.")
+    return ValueError(f"{file.path}: {error} ({header}). Repair or remove the line.")

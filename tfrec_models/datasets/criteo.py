@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec_models.datasets._criteo_lines import (
     CAT_FEATURE_COUNT,
     DEFAULT_COLUMN_NAMES,
+    any_compressed,
     check_dense_min,
     first_line,
     parse_lines,
@@ -127,12 +128,14 @@ def criteo_tsv(
     else:
         lines = blocks.rebatch(batch_size)
 
+    compressed = any_compressed(filenames)
+
     def parse(name, number, text):
-        label, dense, ids = parse_lines(name, number, text, labels)
+        label, dense, ids = parse_lines(name, number, text, labels, compressed)
         if dense_min == _LOG1P_DENSE_MIN:
             dense = tf.maximum(dense, 0)
         else:
-            dense = check_dense_min(name, number, dense, dense_min)
+            dense = check_dense_min(name, number, dense, dense_min, compressed)
         dense = tf.math.log(tf.cast(dense, tf.float32) + (2.0 - dense_min))
         features = {"dense_features": dense, "sparse_features": ids % num_embeddings}
         if not labels:
@@ -169,8 +172,9 @@ def criteo_dense_min(
     """
     filenames = _check_files(filenames)
     labels = _begins_with_label(filenames)
+    compressed = any_compressed(filenames)
     smallest = read_blocks(filenames).map(
-        lambda name, number, text: tf.reduce_min(parse_lines(name, number, text, labels)[1]),
+        lambda *block: tf.reduce_min(parse_lines(*block, labels, compressed)[1]),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     least = min(map(int, smallest.as_numpy_iterator()), default=None)
