@@ -133,7 +133,10 @@ def measure_tables():
 
 def make_tables(rows, num, dtype, init_fn):
     layer = EmbeddingBagCollection(
-        [EmbeddingBagConfig(rows, 64, f"t{i}", dtype, [f"f{i}"], init_fn) for i in range(num)]
+        [
+            EmbeddingBagConfig(rows, 64, f"t{i}", dtype, [f"f{i}"], init_fn=init_fn)
+            for i in range(num)
+        ]
     )
     layer.build()
     return layer

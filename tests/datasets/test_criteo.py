@@ -279,16 +279,18 @@ def test_damaged_compressed_file(tmp_path, compress):
 
 def test_flipped_byte_in_a_gzip_file(tmp_path):
     """Bytes that unpack to other text: the file's checksum is wrong, and no line is blamed."""
-    text = "\n".join(numbered(0, 3000)).encode()
+    text = "\n".join(numbered(0, 6000)).encode()
     # Stored as it is, so that any byte of the text may be another.
     data = bytearray(gzip.compress(text, compresslevel=0))
     data[data.index(b"\t")] = ord("x")
     path = tmp_path / "day_0.gz"
     path.write_bytes(data)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{path} is damaged") as caught:
+    with pytest.raises(
+        (ValueError, tf.errors.InvalidArgumentError), match=f"{path} is damaged"
+    ) as caught:
         list(criteo_tsv(path, 64, 10, labels=True))
     assert f"{path}, line" not in str(caught.value)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{path} is damaged"):
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=f"{path} is damaged"):
         criteo_dense_min(path)
 
 

@@ -173,8 +173,12 @@ def criteo_dense_min(
     filenames = _check_files(filenames)
     labels = _begins_with_label(filenames)
     compressed = any_compressed(filenames)
+
+    def least_of(name, number, text):
+        return tf.reduce_min(parse_lines(name, number, text, labels, compressed)[1])
+
     smallest = read_blocks(filenames).map(
-        lambda *block: tf.reduce_min(parse_lines(*block, labels, compressed)[1]),
+        least_of,
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     least = min(map(int, smallest.as_numpy_iterator()), default=None)
