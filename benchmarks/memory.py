@@ -108,7 +108,7 @@ STARTS = {
 
 def measure_tables():
     for dtype in ("float32", "float64", "bfloat16", "float16"):
-        size = 400 * MEGABYTE
+        size = 200 * MEGABYTE
         rows = size // (64 * tf.as_dtype(dtype).size)
         for start, init_fn in STARTS.items():
             for num in (1, 4):
