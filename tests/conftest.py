@@ -15,6 +15,7 @@ import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tests.support import oracle  # noqa: E402
+from tests.support.examples import FEW_EXAMPLES  # noqa: E402
 from tests.support.recordings_plugin import RecordingsPlugin  # noqa: E402
 from tests.support.seeds import start_from_seed  # noqa: E402
 from tfrec_models import native, xla_disabled  # noqa: E402
@@ -26,7 +27,6 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
 )
 
-FEW_EXAMPLES = 25
 # What these folders test is the same with XLA, which is half of a small model's first step.
 WITHOUT_XLA = {"datasets", "metrics", "optimizers", "recipes", "report", "sparse"}
 
@@ -37,9 +37,24 @@ def pytest_addoption(parser):
         "--examples",
         type=int,
         default=None,
-        help="how many random examples each property is tried on, from a seed drawn anew; without "
-        "it a few, always the same",
+        help="how many random examples the properties are tried on in all, from a seed drawn anew "
+        "and printed; without it a few each, always the same",
     )
+
+
+def pytest_report_header(config):
+    return seed_line(config)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Says at the end too, where a quiet run has no header."""
+    if config.option.drawn_anew:
+        terminalreporter.write_line(seed_line(config))
+
+
+def seed_line(config):
+    option = config.option
+    return f"hypothesis: --examples {option.examples} --hypothesis-seed {option.hypothesis_seed}"
 
 
 def pytest_collection_finish():
@@ -52,7 +67,7 @@ def pytest_collection_finish():
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """The examples of properties; a whole run fails where no test compared a recorded case."""
-    drawn_anew = config.option.examples is not None
+    drawn_anew = config.option.drawn_anew = config.option.examples is not None
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32) if drawn_anew else 0)
     config.option.examples = config.option.examples or FEW_EXAMPLES

@@ -1,6 +1,7 @@
 """Logs converted to ready ids: the same batches, what is rejected, kills and restarts."""
 
 import dataclasses
+import gzip
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from tests.datasets import log_files
 from tests.datasets.every_field import everything, log
@@ -350,6 +352,25 @@ def test_damaged_files_are_no_rejected_rows(tmp_path, ending):
     source.write_bytes(source.read_bytes()[:-20])
     with pytest.raises(ValueError, match=rf"log.{ending}.* is cut off"):
         converted(source, SIMPLE, tmp_path / "out", max_rejected=1)
+
+
+@pytest.mark.parametrize(("old", "new"), [(b",", b"x"), (b"\n", b'"'), (b"5", b"x")])
+def test_flipped_byte_in_a_gzip_file(tmp_path, old, new):
+    """Other text than was written: the file's checksum is wrong, and no line is blamed."""
+    source = tmp_path / "log.csv.gz"
+    text = b"y,x,n\n" + b"".join(b"1,2.5,%d\n" % (i % 7) for i in range(3000))
+    # Stored as it is, so that any byte of the text may be another.
+    data = bytearray(gzip.compress(text, compresslevel=0))
+    data[data.index(old, 100)] = new[0]
+    source.write_bytes(data)
+    for call in (
+        lambda: list(read(source, SIMPLE, 64)),
+        lambda: converted(source, SIMPLE, tmp_path / "out"),
+    ):
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError)) as caught:
+            call()
+        assert "log.csv.gz cannot be read or unpacked" in str(caught.value)
+        assert "line" not in str(caught.value).split("Fetch the file again")[0]
 
 
 def test_goes_on_where_it_was(tmp_path):

@@ -1,7 +1,7 @@
 """Lookups of random tables and bags: native = stock = NumPy, forward, gradient and update.
 
-`pytest tests/properties --examples 100000` tries more of them; each run names its seed where it
-fails, and `--hypothesis-seed` sets it.
+`pytest tests/properties --examples 100000` tries more of them, a hundredth of that on each property
+here and the rest in `test_traced_lookups.py`. It prints its seed; `--hypothesis-seed` sets it.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import tensorflow as tf
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.examples import share
 from tests.support.random_lookups import lookups
 from tests.support.row_updates import OPTIMIZERS
 from tfrec_models import native
@@ -33,6 +34,7 @@ def run(lookup, kernels, function, *arguments):
         return (tf.function(function) if lookup.in_graph else function)(*arguments)
 
 
+@share(0.01)
 @given(lookup=lookups(dtypes=["float32", "float64", "bfloat16", "float16"]))
 def test_pooled_embeddings(lookup):
     """Of tables of every dtype, in training and in inference."""
@@ -48,6 +50,7 @@ def test_pooled_embeddings(lookup):
             assert pooled.keys() == layer.embedding_names
 
 
+@share(0.01)
 @given(lookup=lookups(pooled=False))
 def test_unpooled_rows(lookup):
     """The row of every id that counts, in order, and the lengths that are left."""
@@ -65,6 +68,7 @@ def test_unpooled_rows(lookup):
             CASE.assertAllEqual(found[name].lengths(), lengths)
 
 
+@share(0.01)
 @given(lookup=lookups(), name=st.sampled_from(sorted(OPTIMIZERS)))
 def test_gradients_and_one_step(lookup, name):
     """The gradient of every table, and the tables after one step of an optimizer."""
