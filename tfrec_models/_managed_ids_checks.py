@@ -6,7 +6,7 @@ import keras
 
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.embeddings.id_map import check_strategy
-from tfrec_models.optimizers.keeps_rows_apart import check_keeps_rows_apart
+from tfrec_models.optimizers.unwrap import table_optimizer
 
 
 def check_managed_ids(model: keras.Model, optimizer: Any) -> None:
@@ -26,4 +26,12 @@ def check_managed_ids(model: keras.Model, optimizer: Any) -> None:
     if not managed:
         return
     check_strategy(model.distribute_strategy)
-    check_keeps_rows_apart(managed, optimizer)
+    optimizer = table_optimizer(optimizer)
+    is_keras = type(optimizer).__module__.startswith("keras.")
+    is_stateless = type(optimizer) is keras.optimizers.SGD and not optimizer.momentum
+    if is_keras and not is_stateless:
+        raise ValueError(
+            f"Tables with managed ids, {managed}, need an optimizer that resets the state of rows "
+            f"that change their id, received keras.optimizers.{type(optimizer).__name__}. Use one "
+            "of tfrec_models.optimizers, with a CompositeOptimizer to keep it for the dense layers."
+        )

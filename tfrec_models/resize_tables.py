@@ -41,8 +41,8 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
     Raises:
         TypeError: if `model` is no `RankingModel`.
         ValueError: if the model is not built, a table is unknown, a number of rows is not positive
-            or no multiple where ids are hashed, or a table has more ids than the new size has room
-            for. The model is as it was then.
+            or no multiple where ids are hashed, or a table has more ids than the new size has
+            rows for. The model is as it was then.
 
     Example:
 

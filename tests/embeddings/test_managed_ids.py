@@ -495,31 +495,6 @@ def test_a_resize_that_fails_leaves_the_tables(monkeypatch):
     np.testing.assert_array_equal(model.embedding_bag_collection.read_table("t"), before)
 
 
-class OfMyOwn(keras.Model):
-    """A user's model around a collection."""
-
-    def __init__(self):
-        super().__init__()
-        self.collection = EmbeddingBagCollection([table_of(5, "managed")])
-
-    def call(self, inputs, training=None):
-        return self.collection(inputs, training=training).values()
-
-
-def test_a_model_of_ones_own_needs_an_optimizer_that_resets_rows():
-    """Keras's Adam is refused in the first step of `fit`; ours, and SGD without state, train."""
-    for optimizer, is_refused in (
-        (keras.optimizers.Adam(), True),
-        (LazyAdam(), False),
-        (keras.optimizers.SGD(), False),
-    ):
-        model = OfMyOwn()
-        model.compile(optimizer, "mse")
-        refusal = pytest.raises(ValueError, match="need an optimizer that resets the state of rows")
-        with refusal if is_refused else contextlib.nullcontext():
-            model.fit({"f": np.array([2**40, 3])}, np.zeros((2, 4)), verbose=0)
-
-
 def test_warm_start_reports_what_it_left():
     """Tables and layers that fit are copied; the others are named, with why."""
     old, new = (

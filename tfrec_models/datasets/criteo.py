@@ -43,7 +43,7 @@ def criteo_tsv(
     """Reads Criteo's raw tab-separated files as a `tf.data.Dataset` of batches.
 
     `read(filenames, criteo_schema(num_embeddings), batch_size)` with what Criteo's files need
-    beside it: rows that are held out, files without labels told by their first line, and labels
+    beside it: rows that are held out, files without labels found by their first line, and labels
     and integers that are checked. Each line is a label, 13 integers and 26 hexadecimal ids; an
     empty field is missing and reads as 0. Integers and ids become, as in TorchRec's `tsv_to_npys`
     and `hashes`,

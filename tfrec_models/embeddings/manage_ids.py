@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfrec_models.embeddings import id_map_stock
 from tfrec_models.native import id_map as id_map_native
 from tfrec_models.native.lookup import reaches
-from tfrec_models.optimizers.keeps_rows_apart import check_running_fit
 
 _NO_COPIES = (
     "Managed ids need a copy of the map from ids to rows on each replica, received {} with several "
@@ -27,7 +26,6 @@ def with_admitted_rows(variable, stack, bags):
     numbers = _managed_numbers(stack)
     if numbers is None or tf.distribute.get_replica_context() is None:
         return bags
-    check_running_fit(stack.id_map.layout.names)
     bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
     rows, evicted = _admit(stack.id_map, bags, numbers)
     stack.id_map.restart_rows(variable, evicted)
