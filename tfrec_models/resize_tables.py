@@ -27,9 +27,9 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
     values. With managed ids every id keeps its embedding. Tables with the "hash" policy grow to a
     multiple of their size; of others the first rows stay.
 
-    Tables are never in memory twice: they are written to a temporary file, which needs disk space
-    of their size, before those of the new model are made. `model` has no tables after that; use
-    the one returned.
+    Tables and slots are written to temporary files, which need disk space of their size, and leave
+    memory before those of the new model are made. `model` has no rows after that; use the one
+    returned.
 
     Args:
         model: `RankingModel`, built; compiled or not. Its tables are taken.

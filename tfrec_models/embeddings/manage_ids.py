@@ -24,7 +24,9 @@ def with_admitted_rows(variable, stack, bags):
         bags: `BagBatch` of the stack's columns.
     """
     numbers = _managed_numbers(stack)
-    if numbers is None or tf.distribute.get_replica_context() is None:
+    # A layer that Keras only builds has symbolic tensors in place of variables.
+    is_built = hasattr(variable, "handle")
+    if numbers is None or not is_built or tf.distribute.get_replica_context() is None:
         return bags
     bags = dataclasses.replace(bags, ids=tf.cast(bags.ids, tf.int64))
     rows, evicted = _admit(stack.id_map, bags, numbers)
