@@ -361,3 +361,33 @@ def test_bad_weights():
         ebc({**pairs, "f1": (pairs["f1"][0], pairs["f1"][0])})
     with pytest.raises(ValueError, match="'f1' must have as many weights as ids"):
         ebc({**pairs, "f1": pairs["f1"][:1] + pairs["f2"][1:]})
+
+
+@pytest.mark.parametrize(
+    ("pooling", "is_weighted", "policy"),
+    [("sum", False, "error"), ("mean", False, "drop"), ("sum", True, "drop")],
+)
+def test_many_ids_are_pooled_in_blocks(pooling, is_weighted, policy):
+    """Empty bags, and one longer than two blocks: NumPy's sums, the bits of the training path."""
+    rng = np.random.default_rng(3)
+    lengths = rng.integers(0, 4, 9000)
+    lengths[[0, 500, 4000, 8999]] = 0, 40_000, 0, 0
+    ids = rng.integers(0, 60 if policy == "drop" else 50, lengths.sum())
+    weights = rng.normal(size=len(ids)).astype(np.float32)
+    table = EmbeddingBagConfig(50, 4, "t", feature_names=["f"], pooling=pooling, id_policy=policy)
+    layer = EmbeddingBagCollection([table], is_weighted=is_weighted)
+    layer.build()
+    bags = tf.RaggedTensor.from_row_lengths(ids, lengths)
+    if is_weighted:
+        bags = bags, tf.RaggedTensor.from_row_lengths(weights, lengths)
+    else:
+        weights = np.ones_like(weights)
+    found = tf.function(lambda: layer({"f": bags}, training=False).values())()
+    np.testing.assert_array_equal(found, layer({"f": bags}).values())
+    rows, kept = layer.read_table("t").numpy().astype(np.float64), ids < 50
+    bag = np.repeat(np.arange(len(lengths)), lengths)[kept]
+    expected = np.zeros((len(lengths), 4))
+    np.add.at(expected, bag, rows[ids[kept]] * weights[kept, None])
+    if pooling == "mean":
+        expected /= np.maximum(np.bincount(bag, minlength=len(lengths)), 1)[:, None]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

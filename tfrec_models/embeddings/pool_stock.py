@@ -2,10 +2,16 @@
 
 import tensorflow as tf
 
+from tfrec_models._rows.sharding import is_sharded
 from tfrec_models.embeddings.gather_single import gather_single
 from tfrec_models.embeddings.id_policy import DROPPED
 from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.embeddings.resolve_ids import resolve_rows
+from tfrec_models.embeddings.table_rows import VariableRows
+
+# Ids of a block: 4 MB of rows of 64 floats. A quarter and four times as many take longer.
+_BLOCK = 16_384
+_BLOCKS_AT_ONCE = 4
 
 
 def pool_stock(store, stack, bags):
@@ -24,22 +30,81 @@ def pool_stock(store, stack, bags):
     Returns:
         Tensor of shape `(B, C, embedding_dim)` in the dtype of the rows.
     """
-    rows, bag_of_id, weights = resolve_rows(stack, bags), bags.bag_of_id(), bags.weights
-    if stack.drops_ids:
-        kept = rows != DROPPED
-        rows, bag_of_id = tf.boolean_mask(rows, kept), tf.boolean_mask(bag_of_id, kept)
-        weights = None if weights is None else tf.boolean_mask(weights, kept)
+    rows, bag_of_id, weights = _kept(stack, bags)
     used, position = tf.unique(rows)
     # The maximum changes nothing; it keeps `Unique` and the gather apart for Grappler.
     read = store.read_rows(tf.maximum(used, 0))
+    pooled = _pool(stack, read, position, weights, bag_of_id, bags.num_bags)
+    return bags.arrange(tf.ensure_shape(pooled, [None, stack.embedding_dim]))
+
+
+def pool_in_blocks(store, stack, bags):
+    """Reads the row of each id and pools, some thousand ids at a time; not for training.
+
+    Gives the bits of `pool_stock` without its `Unique`, which one thread does. Several blocks are
+    pooled at once, and no more than these are in memory.
+
+    Args:
+        store, stack, bags: as in `pool_stock`.
+    """
+    rows, bag_of_id, weights = _kept(stack, bags)
+    num_ids, num_bags = tf.size(rows), bags.num_bags
+
+    def pool(first, last, first_bag, last_bag):
+        return _pool(
+            stack,
+            store.read_rows(rows[first:last]),
+            tf.range(last - first),
+            None if weights is None else weights[first:last],
+            bag_of_id[first:last] - first_bag,
+            last_bag - first_bag,
+        )
+
+    def pool_all():
+        # A bag is in the block of its first id.
+        starts = tf.gather(bag_of_id, tf.range(_BLOCK, num_ids, _BLOCK))
+        bag_cuts = tf.concat([[0], starts, [num_bags]], axis=0)
+        id_cuts = tf.concat([[0], tf.searchsorted(bag_of_id, starts), [num_ids]], axis=0)
+        num_blocks = tf.size(starts) + 1
+        blocks = tf.TensorArray(
+            store.dtype,
+            num_blocks,
+            element_shape=[None, stack.embedding_dim],
+            infer_shape=False,
+        )
+        _, blocks = tf.while_loop(
+            lambda i, blocks: i < num_blocks,
+            lambda i, blocks: (
+                i + 1,
+                blocks.write(i, pool(id_cuts[i], id_cuts[i + 1], bag_cuts[i], bag_cuts[i + 1])),
+            ),
+            (0, blocks),
+            parallel_iterations=_BLOCKS_AT_ONCE,
+        )
+        return blocks.concat()
+
+    pooled = tf.cond(num_ids <= _BLOCK, lambda: pool(0, num_ids, 0, num_bags), pool_all)
+    return bags.arrange(tf.ensure_shape(pooled, [None, stack.embedding_dim]))
+
+
+def _kept(stack, bags):
+    """The row, bag and weight of each id that is not dropped; weights are None without any."""
+    rows, bag_of_id, weights = resolve_rows(stack, bags), bags.bag_of_id(), bags.weights
+    if not stack.drops_ids:
+        return rows, bag_of_id, weights
+    kept = rows != DROPPED
+    rows, bag_of_id = tf.boolean_mask(rows, kept), tf.boolean_mask(bag_of_id, kept)
+    return rows, bag_of_id, None if weights is None else tf.boolean_mask(weights, kept)
+
+
+def _pool(stack, read, position, weights, bag_of_id, num_bags):
+    """Pools the rows at some positions of those read."""
     if weights is None:
         is_mean = stack.pooling is PoolingType.MEAN
         pool = tf.sparse.segment_mean if is_mean else tf.sparse.segment_sum
-        pooled = pool(read, position, bag_of_id, num_segments=bags.num_bags)
-    else:
-        weighted = tf.gather(read, position) * tf.cast(weights, read.dtype)[:, tf.newaxis]
-        pooled = tf.math.unsorted_segment_sum(weighted, bag_of_id, bags.num_bags)
-    return bags.arrange(tf.ensure_shape(pooled, [None, stack.embedding_dim]))
+        return pool(read, position, bag_of_id, num_segments=num_bags)
+    weighted = tf.gather(read, position) * tf.cast(weights, read.dtype)[:, tf.newaxis]
+    return tf.math.unsorted_segment_sum(weighted, bag_of_id, num_bags)
 
 
 def pool_or_gather(store, stack, bags):
@@ -47,10 +112,13 @@ def pool_or_gather(store, stack, bags):
 
     Not for training: the gradient of a branch is dense, the size of the table.
     """
+    # Rows that are elsewhere are asked for once.
+    is_elsewhere = isinstance(store, VariableRows) and is_sharded(store.variable)
+    pool = pool_stock if is_elsewhere else pool_in_blocks
     if not bags.may_be_single():
-        return pool_stock(store, stack, bags)
+        return pool(store, stack, bags)
     return tf.cond(
         tf.reduce_all(tf.equal(bags.lengths(), 1)),
         lambda: gather_single(store, stack, bags.as_single()),
-        lambda: pool_stock(store, stack, bags),
+        lambda: pool(store, stack, bags),
     )

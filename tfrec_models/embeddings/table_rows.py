@@ -16,6 +16,7 @@ class VariableRows:
 
     def __init__(self, variable):
         self.variable = variable
+        self.dtype = tf.as_dtype(variable.dtype)
 
     def read_rows(self, rows):
         """Returns one row for each of `rows`."""
