@@ -294,7 +294,7 @@ def test_lines_that_do_not_stay_one_row(tmp_path, monkeypatch):
         assert row["reason"].startswith(bad[row["line"]][1])
     (tmp_path / "good.csv").write_bytes(b"\n".join([*lines[:2], *good.values()]))
     ready = Schema.load(tmp_path / "out" / "schema.yaml")
-    assert check_same(read(tmp_path / "good.csv", schema, 2), read(tmp_path / "out", ready, 2)) == 3
+    assert check_same(read(tmp_path / "good.csv", schema, 2), read(tmp_path / "out", ready, 2)) == 2
 
 
 def test_a_file_that_changes_while_it_is_converted(tmp_path, monkeypatch):
@@ -369,7 +369,7 @@ def test_flipped_byte_in_a_gzip_file(tmp_path, old, new):
     ):
         with pytest.raises((ValueError, tf.errors.InvalidArgumentError)) as caught:
             call()
-        assert "log.csv.gz cannot be read or unpacked" in str(caught.value)
+        assert "log.csv.gz is damaged: its compressed data cannot be unpacked" in str(caught.value)
         assert "line" not in str(caught.value).split("Fetch the file again")[0]
 
 

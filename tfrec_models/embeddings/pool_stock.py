@@ -1,5 +1,7 @@
 """Lookup and pooling of bags by TensorFlow's own operations."""
 
+import functools
+
 import tensorflow as tf
 
 from tfrec_models._rows.sharding import is_sharded
@@ -9,7 +11,7 @@ from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.embeddings.resolve_ids import resolve_rows
 from tfrec_models.embeddings.table_rows import VariableRows
 
-# Ids of a block: 4 MB of rows of 64 floats. A quarter and four times as many take longer.
+# Ids of a block, on average: rows of 4 MB at 64 floats. A quarter and four times it take longer.
 _BLOCK = 16_384
 _BLOCKS_AT_ONCE = 4
 
@@ -42,7 +44,7 @@ def pool_in_blocks(store, stack, bags):
     """Reads the row of each id and pools, some thousand ids at a time; not for training.
 
     Gives the bits of `pool_stock` without its `Unique`, which one thread does. Several blocks are
-    pooled at once, and no more than these are in memory.
+    pooled at once, and the rows of these alone are in memory.
 
     Args:
         store, stack, bags: as in `pool_stock`.
@@ -50,41 +52,47 @@ def pool_in_blocks(store, stack, bags):
     rows, bag_of_id, weights = _kept(stack, bags)
     num_ids, num_bags = tf.size(rows), bags.num_bags
 
-    def pool(first, last, first_bag, last_bag):
-        return _pool(
-            stack,
-            store.read_rows(rows[first:last]),
-            tf.range(last - first),
-            None if weights is None else weights[first:last],
-            bag_of_id[first:last] - first_bag,
-            last_bag - first_bag,
-        )
+    def pool(rows, weights, bag_of_id, num_bags):
+        position = tf.range(tf.size(rows))
+        return _pool(stack, store.read_rows(rows), position, weights, bag_of_id, num_bags)
+
+    def pool_block(first, last, first_bag, num_bags):
+        part = functools.partial(_part, first=first, last=last)
+        of_ids = None if weights is None else part(weights)
+        return pool(part(rows), of_ids, part(bag_of_id) - first_bag, num_bags)
 
     def pool_all():
-        # A bag is in the block of its first id.
-        starts = tf.gather(bag_of_id, tf.range(_BLOCK, num_ids, _BLOCK))
-        bag_cuts = tf.concat([[0], starts, [num_bags]], axis=0)
-        id_cuts = tf.concat([[0], tf.searchsorted(bag_of_id, starts), [num_ids]], axis=0)
-        num_blocks = tf.size(starts) + 1
-        blocks = tf.TensorArray(
-            store.dtype,
-            num_blocks,
-            element_shape=[None, stack.embedding_dim],
-            infer_shape=False,
-        )
+        num_blocks = -(-num_ids // _BLOCK)
+        # As many bags in each, the last filled up, so that they can be stacked.
+        bags_a_block = -(-num_bags // num_blocks)
+        lengths = tf.math.unsorted_segment_sum(tf.ones_like(bag_of_id), bag_of_id, num_bags)
+        ends = tf.concat([[0], tf.cumsum(lengths)], axis=0)
+
+        def add_block(i, blocks):
+            first_bag = i * bags_a_block
+            last_bag = tf.minimum(first_bag + bags_a_block, num_bags)
+            block = pool_block(
+                ends[tf.minimum(first_bag, num_bags)], ends[last_bag], first_bag, bags_a_block
+            )
+            return i + 1, blocks.write(i, block)
+
+        blocks = tf.TensorArray(store.dtype, num_blocks, element_shape=[None, stack.embedding_dim])
         _, blocks = tf.while_loop(
-            lambda i, blocks: i < num_blocks,
-            lambda i, blocks: (
-                i + 1,
-                blocks.write(i, pool(id_cuts[i], id_cuts[i + 1], bag_cuts[i], bag_cuts[i + 1])),
-            ),
+            lambda i, _: i < num_blocks,
+            add_block,
             (0, blocks),
+            maximum_iterations=num_blocks,
             parallel_iterations=_BLOCKS_AT_ONCE,
         )
-        return blocks.concat()
+        return tf.reshape(blocks.stack(), [-1, stack.embedding_dim])[:num_bags]
 
-    pooled = tf.cond(num_ids <= _BLOCK, lambda: pool(0, num_ids, 0, num_bags), pool_all)
+    pooled = tf.cond(num_ids <= _BLOCK, lambda: pool(rows, weights, bag_of_id, num_bags), pool_all)
     return bags.arrange(tf.ensure_shape(pooled, [None, stack.embedding_dim]))
+
+
+def _part(values, first, last):
+    """Some of a vector, of which converters to other runtimes see that it is one."""
+    return tf.ensure_shape(tf.slice(values, [first], [last - first]), [None])
 
 
 def _kept(stack, bags):
