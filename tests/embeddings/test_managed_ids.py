@@ -556,11 +556,11 @@ def test_bad_settings_are_refused(make, message):
         make()
 
 
-def test_a_file_of_another_policy_is_refused(tmp_path):
-    """With both policies named, whichever of the two has managed ids."""
+def test_a_file_of_another_policy_or_size_is_refused(tmp_path):
+    """With both policies or sizes named, whichever of the two has managed ids."""
 
-    def make(policy):
-        model = SimpleDeepFMNN(2, EmbeddingBagCollection([table_of(9, policy)]), 4, 4)
+    def make(policy, rows=9):
+        model = SimpleDeepFMNN(2, EmbeddingBagCollection([table_of(rows, policy)]), 4, 4)
         model.build()
         return model
 
@@ -570,6 +570,9 @@ def test_a_file_of_another_policy_is_refused(tmp_path):
         make("oov").load_weights(path)
     with pytest.raises(ValueError, match="those of tables of another size or policy"):
         make(ManagedIds(evict="lfu")).load_weights(path)
+    larger = r"received table 't' of shape \(10, 4\) where the model has \(91, 4\)"
+    with pytest.raises(ValueError, match=larger):
+        make("managed", rows=90).load_weights(path)
     make("oov").save_weights(path)
     with pytest.raises(ValueError, match="numbered ids where the model has id_policy=ManagedIds"):
         make("managed").load_weights(path)

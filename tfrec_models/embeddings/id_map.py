@@ -144,15 +144,19 @@ class _IdMap(keras.layers.Layer):
 
     def load_own_variables(self, store):
         """Loads the map if it is of tables of the same names, sizes and settings."""
-        expected = {str(i): tuple(weight.shape) for i, weight in enumerate(self.weights)}
         found = {key: tuple(stored_dataset(store, key).shape) for key in list(store.keys())}
-        if found != expected:
+        others = [
+            f"{weight.name} {found.get(str(i), 'none')} where the model has {tuple(weight.shape)}"
+            for i, weight in enumerate(self.weights)
+            if found.get(str(i)) != tuple(weight.shape)
+        ]
+        if others or len(found) != len(self.weights):
             sizes = dict(zip(self.layout.names, self.layout.num_rows.tolist(), strict=True))
             raise ValueError(
                 f"A file must have the ids of the tables with managed ids, {sizes} rows, received "
-                "none, or those of tables of another size or policy. Make the tables as they were "
-                "saved, with the same id_policy, or take the ids of another model over with "
-                "warm_start."
+                f"{', '.join(others) or 'further variables'}: those of tables of another size or "
+                "policy. Make the tables as they were saved, with the same id_policy, or take the "
+                "ids of another model over with warm_start."
             )
         super().load_own_variables(store)
 
