@@ -39,7 +39,7 @@ class TableInitializer:
 
     Blocks of rows are drawn and written in place: neither is a bfloat16 table drawn whole in
     float32, nor what a random or constant initializer of Keras gives made beside the variable.
-    What another `init_fn` returns lies beside it until it is filled.
+    What another `init_fn` returns, one table at a time, lies beside it until it is written.
 
     Each table has numbers of its own, also where one initializer object serves several: those of
     an initializer with a seed follow from the seed and the table's name.
@@ -60,17 +60,19 @@ class TableInitializer:
         tables, starts = self.stack.tables, self.starts
         kinds, scales, shifts = self._distributions()
         streams, whole = [(0, self.stack.num_rows, self.seed)], []
+        in_place = shape[0] < _INPLACE_ROWS
         for table in tables:
             first, count = self.stack.first_rows[table.name], table.num_rows
             begin, end = max(first, first_row), min(first + count, first_row + shape[0])
             if begin >= end:
                 continue
             if starts[table.name] is None:
-                rows = _call(table, dtype)[begin - first : end - first]
-                whole.append((tf.constant(begin - first_row, tf.int64), rows))
+                whole.append((table, begin - first, end - first, begin - first_row))
             elif (seed := _own_seed(table)) is not None:
                 streams.append((first, first + count, seed))
         columns = shape[1]
+        # What a function holds while it makes its rows is not beside the variable for the first.
+        rows = _call(whole[0][0], dtype) if whole else None
         filled = _fill(
             tf.constant(shape, tf.int64),
             dtype,
@@ -83,9 +85,13 @@ class TableInitializer:
             tf.constant(scales, tf.float64),
             tf.constant(shifts, tf.float64),
             [tf.constant(stream, tf.int64) for stream in streams],
-            whole,
-            in_place=shape[0] < _INPLACE_ROWS,
+            in_place=in_place,
         )
+        for table, begin, end, place in whole:
+            rows = _call(table, dtype) if rows is None else rows
+            numbers = tf.range(place, place + end - begin)
+            filled = _write(filled, numbers, rows[begin:end], in_place)
+            rows = None
         return tf.ensure_shape(filled, shape)
 
     def draw_rows(self, rows, dtype, seed):
@@ -199,7 +205,7 @@ def _call(table, dtype):
 
 # All is made where the variable will lie, on a server for one.
 @tf.function(autograph=False, reduce_retracing=True)
-def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, streams, whole, in_place):
+def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, streams, in_place):
     """Returns rows of a stack.
 
     Args:
@@ -211,7 +217,6 @@ def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, stream
         ends: tensor, the row each table ends before, row 0 counting as the first.
         kind, scale, shift: tensors, how each table's numbers are distributed.
         streams: list of tensors (first row, end, seed), each overwriting those before it.
-        whole: list of (row in the piece, rows).
         in_place: bool, whether rows may be written in place.
     """
     drawn_dtype = tf.float64 if dtype == "float64" else tf.float32
@@ -246,8 +251,6 @@ def _fill(shape, dtype, kinds, size, first_row, ends, kind, scale, shift, stream
             [(begin - first) // size, filled],
             parallel_iterations=1,
         )
-    for first, rows in whole:
-        filled = _write(filled, first + tf.range(tf.shape(rows, tf.int64)[0]), rows, in_place)
     return filled
 
 
