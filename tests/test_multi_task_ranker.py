@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.support.data import features
 from tests.support.models import two_tables
-from tfrec_models import DLRM, MultiTaskRanker, xla_disabled
+from tfrec_models import DLRM, DLRMTrain, MultiTaskRanker, xla_disabled
 from tfrec_models.optimizers import SGD
 from tfrec_models.serving import export
 
@@ -96,14 +96,15 @@ def test_predicted_saved_and_exported(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(INPUTS)["buy"], model(INPUTS)["buy"])
-    serve = tf.saved_model.load(export(model, tmp_path / "export")).signatures["serving_default"]
     bags = INPUTS["sparse_features"]
-    served = serve(
-        dense_features=INPUTS["dense_features"],
-        **{f"{name}_values": bags[name].values for name in bags},
-        **{f"{name}_lengths": bags[name].row_lengths() for name in bags},
-    )
-    np.testing.assert_allclose(served["logits"], expected, rtol=1e-5, atol=1e-6)
+    for dtype, tolerance in ((None, 1e-6), ("bfloat16", 0.02)):
+        path = export(model, tmp_path / str(dtype), compute_dtype=dtype)
+        served = tf.saved_model.load(path).signatures["serving_default"](
+            dense_features=INPUTS["dense_features"],
+            **{f"{name}_values": bags[name].values for name in bags},
+            **{f"{name}_lengths": bags[name].row_lengths() for name in bags},
+        )
+        np.testing.assert_allclose(served["logits"], expected, rtol=1e-5, atol=tolerance)
 
 
 def test_refused():
@@ -115,6 +116,8 @@ def test_refused():
     for names in (["a"], ["a", "a"], ["a", "b", "c"]):
         with pytest.raises(ValueError, match="must be 2 different names, one for each output col"):
             MultiTaskRanker(ranker(), names)
+    with pytest.raises(TypeError, match="such as DLRM, received MultiTaskRanker"):
+        DLRMTrain(MultiTaskRanker(ranker(), ["a", "b"]))
     with pytest.warns(UserWarning, match="gives logits, received losses .* take probabilities"):
         MultiTaskRanker(ranker(), ["a", "b"]).compile(
             "sgd", loss={"a": loss(), "b": "binary_crossentropy"}

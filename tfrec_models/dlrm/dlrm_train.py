@@ -8,6 +8,7 @@ import keras
 from tfrec_models._export_guard import OwnExport
 from tfrec_models._loss_checks import warn_if_taken_for_other
 from tfrec_models._serialization import DeserializesChildren
+from tfrec_models.multi_task_ranker import MultiTaskRanker
 from tfrec_models.ranking_model import RankingModel
 
 
@@ -67,7 +68,7 @@ class DLRMTrain(OwnExport, DeserializesChildren, keras.Model):
 
     def __init__(self, dlrm_module: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(dlrm_module, RankingModel):
+        if not isinstance(dlrm_module, RankingModel) or isinstance(dlrm_module, MultiTaskRanker):
             raise TypeError(
                 f"dlrm_module must be a ranking model such as DLRM, received "
                 f"{type(dlrm_module).__name__}."

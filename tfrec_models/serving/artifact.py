@@ -11,6 +11,7 @@ from tfrec_models._checks.arguments import check_integer
 from tfrec_models.datasets.schema import Schema
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.embeddings.static_id_map import StaticIdMap
+from tfrec_models.multi_task_ranker import MultiTaskRanker
 from tfrec_models.ranking_model import RankingModel, checked_dense, split_inputs
 from tfrec_models.serving.accuracy_cost import accuracy_cost
 from tfrec_models.serving.candidate_requests import candidates_of, one_request
@@ -50,6 +51,9 @@ class Artifact:
         schema=None,
     ):
         padding_value = _check_arguments(model, padding_value, schema)
+        if isinstance(model, MultiTaskRanker):
+            # It names the columns of the ranker, which has ways of its own to serve.
+            model = model.ranker
         # A DType equals its name, but is not what the metadata can hold.
         _check_choice("table_dtype", table_dtype, TABLE_DTYPES)
         _check_choice("compute_dtype", compute_dtype, COMPUTE_DTYPES)
