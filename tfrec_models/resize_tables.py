@@ -73,11 +73,12 @@ def resize_tables(model: RankingModel, num_embeddings: Mapping[str, int]) -> Ran
         moved = {}
         try:
             for number, variable in enumerate(_variables_of_rows(model)):
-                rows = _write_rows(variable, pathlib.Path(folder, f"{number}.npy"))
+                rows = _write_rows(variable, pathlib.Path(folder, f"{number}.rows"))
                 moved[id(variable)] = variable, rows
                 _replace_rows(variable, rows[:0])
             return _take_over(resized, model, moved)
-        except Exception:
+        # An interrupt too: the rows are in the folder alone.
+        except BaseException:
             for variable, rows in moved.values():
                 _replace_rows(variable, rows)
             raise
