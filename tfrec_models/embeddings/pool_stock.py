@@ -53,8 +53,7 @@ def pool_in_blocks(store, stack, bags):
     num_ids, num_bags = tf.size(rows), bags.num_bags
 
     def pool(rows, weights, bag_of_id, num_bags):
-        position = tf.range(tf.size(rows))
-        return _pool(stack, store.read_rows(rows), position, weights, bag_of_id, num_bags)
+        return _pool(stack, store.read_rows(rows), None, weights, bag_of_id, num_bags)
 
     def pool_block(first, last, first_bag, num_bags):
         part = functools.partial(_part, first=first, last=last)
@@ -81,6 +80,7 @@ def pool_in_blocks(store, stack, bags):
             lambda i, _: i < num_blocks,
             add_block,
             (0, blocks),
+            # By itself it changes nothing; converters to ONNX take the number of steps from it.
             maximum_iterations=num_blocks,
             parallel_iterations=_BLOCKS_AT_ONCE,
         )
@@ -106,12 +106,14 @@ def _kept(stack, bags):
 
 
 def _pool(stack, read, position, weights, bag_of_id, num_bags):
-    """Pools the rows at some positions of those read."""
+    """Pools the rows at some positions of those read, or with None each in turn."""
     if weights is None:
         is_mean = stack.pooling is PoolingType.MEAN
         pool = tf.sparse.segment_mean if is_mean else tf.sparse.segment_sum
+        position = tf.range(tf.shape(read)[0]) if position is None else position
         return pool(read, position, bag_of_id, num_segments=num_bags)
-    weighted = tf.gather(read, position) * tf.cast(weights, read.dtype)[:, tf.newaxis]
+    rows = read if position is None else tf.gather(read, position)
+    weighted = rows * tf.cast(weights, read.dtype)[:, tf.newaxis]
     return tf.math.unsorted_segment_sum(weighted, bag_of_id, num_bags)
 
 
