@@ -1,5 +1,7 @@
 """Trains a DLRM for three steps with so many threads, and prints a digest of all that it learned.
 
+One of its tables has managed ids.
+
 `python -m tests.support.thread_run THREADS` prints one for the native kernels, where there are
 any, and one for TensorFlow's operations alone.
 """
@@ -30,7 +32,9 @@ def digest(kernels):
 
     keras.utils.set_random_seed(3)
     with xla_disabled(), contextlib.nullcontext() if kernels else native.native_disabled():
-        model = compiled(make_dlrm(), CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01)))
+        model = compiled(
+            make_dlrm(id_policy="managed"), CompositeOptimizer(RowWiseAdagrad(0.1), LazyAdam(0.01))
+        )
         # Enough examples that kernels and TensorFlow share the work out among their threads.
         model.fit(dataset(4096, 4096), epochs=3, shuffle=False, verbose=0)
         logits = model.predict(dataset(4096, 4096), verbose=0)
