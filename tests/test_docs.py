@@ -27,7 +27,7 @@ NEEDS = re.compile(
     r"(a server|two machines|tf2onnx|(Docker and its image of )?TensorFlow Serving)\""
 )
 LANGUAGES = {"python", "shell", "text", "pycon", "yaml", "json"}
-# What the first line of a page says that goes on where another ends.
+# What the first line of a page says that continues where another ends.
 CONTINUES = re.compile(r"<!-- continues (\S+) -->")
 MODULES = {"docs/tuning.md": ["keras_tuner", "tensorboard"]}
 COMMANDS = {"tfrec_models.datasets": datasets_command.main}

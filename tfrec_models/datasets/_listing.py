@@ -119,7 +119,7 @@ def _check_converted(filesystem, folder, found):
     if manifest.type != pyarrow.fs.FileType.File:
         if records.type == pyarrow.fs.FileType.Directory:
             raise ValueError(
-                f"{folder} holds a conversion that is not finished; run convert again, which goes "
+                f"{folder} holds a conversion that is not finished; run convert again, which "
                 "on where it was."
             )
         return

@@ -187,15 +187,15 @@ class TrainingCheckpoint:
             except _UNREADABLE as error:
                 self._damaged.add(path)
                 warnings.warn(
-                    f"Checkpoint {path} is damaged and was passed over: {error}",
+                    f"Checkpoint {path} is damaged and was skipped: {error}",
                     stacklevel=2,
                 )
             else:
                 return metadata["position"]
         if paths:
             raise OSError(
-                f"None of the checkpoints in {self.directory} can be read: {paths}. To start anew, "
-                "move them away."
+                f"None of the checkpoints in {self.directory} can be read: {paths}. To start "
+                "again, move them away."
             )
         return None
 

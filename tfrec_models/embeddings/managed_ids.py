@@ -1,4 +1,4 @@
-"""Id policy of a table whose ids come and go."""
+"""Id policy of a table whose ids change in training."""
 
 import dataclasses
 from typing import Any

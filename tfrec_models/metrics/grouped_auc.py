@@ -44,11 +44,11 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
     y, s, w = checked_rows(labels, scores, sample_weight)
     if not np.all((y == 0) | (y == 1)):
         bad = y[(y != 0) & (y != 1)][0]
-        raise ValueError(f"`labels` must be 0 or 1, received {bad}. Turn them into clicks first.")
+        raise ValueError(f"labels must be 0 or 1, received {bad}. Turn them into clicks first.")
     groups = np.asarray(groups).reshape(-1)
     if groups.size != y.size:
         raise ValueError(
-            f"`groups` must have one id for each label, received {groups.size} ids and {y.size} "
+            f"groups must have one id for each label, received {groups.size} ids and {y.size} "
             "labels."
         )
     _, group = np.unique(groups, return_inverse=True)

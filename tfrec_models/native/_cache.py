@@ -72,7 +72,7 @@ class Cache:
                 _check_private(path)
                 if _digest(path) == digest:
                     return Library(path, ".".join(flags))
-                _log.warning("%s is damaged and is made anew.", path)
+                _log.warning("%s is damaged and is compiled again.", path)
                 # Where it cannot be removed, it is found again and passed over again.
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -72,7 +72,7 @@ class Levels:
         if not levels.candidate.features and not levels.candidate.dense:
             raise ValueError(
                 "request_features and request_dense name all inputs of the model, received "
-                f"{list(chosen)} and {list(columns)}: nothing would tell candidates apart. Leave "
+                f"{list(chosen)} and {list(columns)}: nothing would distinguish candidates. Leave "
                 "out what belongs to the candidates."
             )
         return levels
