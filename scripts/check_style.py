@@ -50,11 +50,19 @@ TERMS = [
     (r"\btold (?:by|apart|otherwise)\b|\bis told\b", "found by, distinguished, unless set"),
     (r"\b(?:has|have) not(?=[,.;:)]| the | a | one | so )", "does not have"),
     (r"\bwhat comes of\b|\bno use\b", "say what happens"),
+    (r"\bgo(?:es)? on\b|\bwent on\b", "continue"),
+    (r"\bpass(?:es|ed)? over (?!the training)", "skip"),
+    (r"\b(?:tells?|telling|told) (?:\w+ )?apart\b", "distinguish"),
+    (r"\bhands? (?:on|out|over)\b|\bhanded\b", "pass, return, schedule"),
+    (r"\bcomes? and go(?:es)?\b|\bkeeps? coming\b", "change"),
+    (r"\bfor good\b", "permanently"),
+    (r"\bwhat stays as it is\b", "stability"),
+    (r"\b(?:eats?|swallows?)\b", "say what it takes, or drops"),
     # One spelling of each term.
     (r"\b[Hh]yper-parameters?\b", "hyperparameter"),
     (r"\b[Dd]ata sets?\b", "dataset"),
     (r"\b[Cc]heck points?\b", "checkpoint"),
-    (r"\bTensorflow\b|\btensorflow\b(?=[ ,.])(?! serving)", "TensorFlow"),
+    (r"\bTensorflow\b|(?<!=)\btensorflow\b(?=[ ,.])(?! serving)", "TensorFlow"),
     (r"\bTorchrec\b", "TorchRec"),
     (r"\bPytorch\b", "PyTorch"),
     (r"\bTF ?Serving\b|\bTensorFlow serving\b", "TensorFlow Serving"),
@@ -74,7 +82,7 @@ SECTIONS = [
 ]
 # What a message must not have.
 MESSAGES = [
-    (r"(?:[.:;] |^)Received\b|\bReceived:|\b[Ee]xpected .*\bgot\b", "X must be ..., received Y"),
+    (r"(?:[.:;] |^)Received\b|\bReceived:", "X must be ..., received Y"),
     (r"`\w+`(?= must| needs| has to)", "the argument's name without quotes"),
 ]
 SECTION = re.compile(r"^(\w[\w ]*):$", re.M)
@@ -139,10 +147,10 @@ def faults():
     prose = [(name, CODE.sub(" ", text), TERMS) for name, text in texts()]
     for name, text, terms in [*prose, *((*message, TERMS + MESSAGES) for message in messages())]:
         # A phrase may be broken over two lines.
-        prose = re.sub(r"\s*\n\s*", " ", text)
+        line = re.sub(r"\s*\n\s*", " ", text)
         for pattern, instead in terms:
-            for found in re.finditer(pattern, prose):
-                around = prose[max(0, found.start() - 30) : found.end() + 30]
+            for found in re.finditer(pattern, line):
+                around = line[max(0, found.start() - 30) : found.end() + 30]
                 yield f"{name}: …{around}… write: {instead}"
 
 

@@ -52,7 +52,6 @@ pathlib.Path("dlrm.safetensors").write_bytes(len(text).to_bytes(8, "little") + t
 TRAINED = "python -m tfrec_models train frappe_dlrm --set training.epochs=1 --out runs/"
 # What is run before a page's own blocks, Python or shell.
 BEFORE = {
-    "README.md": ["python", FRAPPE],
     "docs/recipes.md": ["python", FRAPPE],
     "docs/reports.md": [
         *("python", FRAPPE, "shell", "pip install --quiet '.[report]'"),

@@ -120,7 +120,7 @@ def _check_converted(filesystem, folder, found):
         if records.type == pyarrow.fs.FileType.Directory:
             raise ValueError(
                 f"{folder} holds a conversion that is not finished; run convert again, which "
-                "on where it was."
+                "continues it."
             )
         return
     with filesystem.open_input_file(manifest.path) as file:

@@ -28,7 +28,7 @@ def training_variables(model: Any) -> dict[str, tf.Variable]:
     Those of the model (seeds of dropout among them) and of its optimizer (slots, learning rate,
     steps). Metrics are left out: Keras resets them at each epoch.
 
-    A name is the variable's Keras path without the counters by which Keras tells apart the layers
+    A name is the variable's Keras path without the counters by which Keras distinguishes the layers
     of one process, so that a model built a second time has the same names. Where that makes two
     names equal, the later in the model's order gets ":1", ":2" and so on.
 

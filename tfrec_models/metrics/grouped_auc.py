@@ -11,7 +11,7 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
     """Mean over groups, users for example, of the area under the ROC curve within each.
 
     What a ranking shows a user is ordered among that user's candidates only; the AUC of all rows
-    also rewards telling users apart. With the weights w of the rows of group g, ties counting
+    also rewards distinguishing users. With the weights w of the rows of group g, ties counting
     half, and over the groups G that have an order:
 
         GAUC = 1 / |G| Σ_{g ∈ G} AUC_g

@@ -73,7 +73,7 @@ class Cache:
                 if _digest(path) == digest:
                     return Library(path, ".".join(flags))
                 _log.warning("%s is damaged and is compiled again.", path)
-                # Where it cannot be removed, it is found again and passed over again.
+                # Where it cannot be removed, it is found again and skipped again.
                 with contextlib.suppress(OSError):
                     path.unlink()
         return None

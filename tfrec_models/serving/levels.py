@@ -55,7 +55,7 @@ class Levels:
 
         Raises:
             ValueError: on unknown names or columns, on one named twice, and where nothing is left
-                to tell candidates apart.
+                to distinguish candidates.
         """
         dense_names = list(dense_names)
         named = _checked_features(request_features, features, dense_names)

@@ -207,7 +207,7 @@ def fit_on_servers(
 
 
 class _Run:
-    """Gives out steps, and keeps no more of them pending than it may."""
+    """Schedules steps, and keeps no more of them pending than it may."""
 
     def __init__(
         self, model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every, steps_before
