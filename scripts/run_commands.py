@@ -21,9 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = ["*.md", "docs/*.md", "docs/ideas/*.md", "examples/*.md", "benchmarks/*.md"]
 # A block of a list is indented.
-BLOCK = re.compile(
-    r"^( *)```(shell|python)(?: title=\"(.*)\")?\n((?:.*\n)*?)\1```$", re.MULTILINE
-)
+BLOCK = re.compile(r"^( *)```(shell|python)(?: title=\"(.*)\")?\n((?:.*\n)*?)\1```$", re.MULTILINE)
 CONTINUES = re.compile(r"<!-- continues (\S+) -->")
 
 FRAPPE = """

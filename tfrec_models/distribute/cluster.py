@@ -27,7 +27,7 @@ def multi_worker_strategy(timeout_seconds: float = 300, **keywords: Any) -> tf.d
     once, or its heartbeat has been missing for some 20 seconds, and all others raise an error.
     Start all workers again then; `tfrec_models.distribute.fit` continues from the last checkpoint.
 
-    Call it first of all: TensorFlow wants to know its cluster before any tensor is made.
+    Call it first of all: TensorFlow must know its cluster before any tensor is made.
 
     Args:
         timeout_seconds: float, how long to wait for the other workers.

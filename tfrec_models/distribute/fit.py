@@ -34,8 +34,8 @@ def fit(
 ) -> keras.callbacks.History:
     """`model.fit`, with checkpoints, that continues where a killed run stopped.
 
-    Run the same script again: without a checkpoint in the directory it begins, with one it goes
-    on, at the very step, and at the end it returns at once. It works on one device and under
+    Run the same script again: without a checkpoint in the directory it begins, with one it
+    continues at the very step, and at the end it returns at once. It works on one device and under
     MirroredStrategy and MultiWorkerMirroredStrategy; there every worker calls it with the same
     directory, which all must see, and the chief alone writes.
 
@@ -51,7 +51,7 @@ def fit(
       keeps its order of each epoch. A function from the epoch to a dataset needs no such care.
 
     The first batch is compared with that of the interrupted run. The batches of an epoch that were
-    trained on before are read again and passed by, so that the progress bar and callbacks count
+    trained on before are read again and skipped, so that the progress bar and callbacks count
     them. What Keras does not keep in variables is not kept: the state of callbacks (the patience
     of EarlyStopping; the learning rate that ReduceLROnPlateau set is kept, its wait is not), the
     history before, and metrics of the interrupted epoch, which are those of its rest. Rerunning

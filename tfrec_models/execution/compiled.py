@@ -14,8 +14,8 @@ MAX_BATCH_SIZES = 4
 class Compiled:
     """A function of tensors that runs as one XLA program, forward and backward.
 
-    XLA compiles again for every shape it receives, so a layer compiles what has fixed shapes but for
-    the batch size, and hands in all variables as tensors: no lookup, no ragged input. Where a
+    XLA compiles again for every shape it receives, so a layer compiles what has fixed shapes but
+    for the batch size, and passes all variables as tensors: no lookup, no ragged input. Where a
     trace leaves the batch size open, its first `MAX_BATCH_SIZES` sizes are compiled; batches of
     further sizes run the same function by TensorFlow's own operations, which differ in the last
     bits. The sizes belong to the trace: another one, such as that of another model, has its own.

@@ -45,7 +45,7 @@ def fit_on_servers(
     max_pending: int | None = None,
     max_to_keep: int = 3,
 ) -> keras.callbacks.History:
-    """`model.fit` under ParameterServerStrategy, which Keras's own does not know.
+    """`model.fit` under ParameterServerStrategy, which Keras's own does not support.
 
     The tables lie in pieces on the servers, each with its optimizer state beside it; dense weights
     lie on the servers too, whole. A step reads the rows it needs, once each, and sends the summed
@@ -66,7 +66,7 @@ def fit_on_servers(
     The files are those of `fit`: what was trained here loads on one machine and the other way
     round.
 
-    A run that continues lets each worker read and pass by its equal share of the batches that all
+    A run that continues lets each worker read and skip its equal share of the batches that all
     steps before took, over the data's repetitions. With one worker, `max_pending=1` and a dataset
     that is the same each time it ends with the weights of a run that was never interrupted, to the
     bit. Which of several workers takes a step is not determined, so with them it is a share and not

@@ -20,7 +20,7 @@ def server_strategy(
     """Returns a `ParameterServerStrategy`, once all workers and servers answer.
 
     For the chief, the process that calls `fit_on_servers`; all others call `run_server`.
-    TensorFlow's own constructor waits for an unreachable peer far longer than anyone would.
+    TensorFlow's own constructor waits for an unreachable peer for an hour or without end.
 
     Args:
         variable_partitioner: how variables are cut, such as
