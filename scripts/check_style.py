@@ -51,7 +51,7 @@ TERMS = [
     (r"\b(?:has|have) not(?=[,.;:)]| the | a | one | so )", "does not have"),
     (r"\bwhat comes of\b|\bno use\b", "say what happens"),
     (r"\bgo(?:es)? on\b|\bwent on\b", "continue"),
-    (r"\bpass(?:es|ed)? over (?!the training)", "skip"),
+    (r"\bpassed over\b", "skipped"),
     (r"\b(?:tells?|telling|told) (?:\w+ )?apart\b", "distinguish"),
     (r"\bhands? (?:on|out|over)\b|\bhanded\b", "pass, return, schedule"),
     (r"\bcomes? and go(?:es)?\b|\bkeeps? coming\b", "change"),

@@ -40,7 +40,7 @@ def dataset_of(batches, form):
     if form.has_labels:
         signature["labels"] = tf.TensorSpec((rows,), tf.float32)
     # What distinguishes epochs is drawn where an iterator is made, as in tf.data's own shuffle: one
-    # that is never read counts, so that a run that is resumed can pass over epochs.
+    # that is never read counts, so that a resumed run can skip epochs.
     epochs = tf.data.Dataset.random(batches.order.seed, rerandomize_each_iteration=True).take(1)
     dataset = epochs.flat_map(
         lambda epoch: tf.data.Dataset.from_generator(

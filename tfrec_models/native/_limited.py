@@ -103,7 +103,7 @@ class _Program:
             start_new_session=True,
             **options,
         )
-        self._output: list[bytes] = []
+        self._output = []
         # A thread, since whatever the program has started may hold the pipe open without end.
         self._reader = threading.Thread(
             target=_read, args=(self._process.stdout, self._output), daemon=True
