@@ -16,7 +16,7 @@ trained on follows from TF_CONFIG and the devices that are there, or from --stra
                 one machine (ParameterServerStrategy). The default where TF_CONFIG has one.
 
 The same script resumes: it writes checkpoints to --checkpoints, and started again after a kill,
-a crash or a reboot it goes on at the step of the last one and ends with the same weights. With
+a crash or a reboot it continues at the step of the last one and ends with the same weights. With
 several machines all must see that directory, and all are started again; those that survived have
 ended by themselves with an error a few seconds after the other died.
 

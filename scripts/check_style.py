@@ -1,10 +1,13 @@
-"""Checks the language of the documentation: pages, notebooks and docstrings.
+"""Checks the language of the project: pages, notebooks, docstrings, comments and messages.
 
     python scripts/check_style.py
 
 Prints each phrase that is on the list below, with its file and what to write. The list has phrases
 that readers stumbled over, and one spelling for each term. Code is not checked. A phrase is added
 here when a review finds it.
+
+Messages say "X must be ..., received Y; do Z" in one sentence up to what was received, and name
+arguments without quotes.
 
 Docstrings of public names must have a summary line that is a sentence, their sections in one order,
 every argument, and the shapes and an example of a layer.
@@ -15,6 +18,7 @@ import json
 import pathlib
 import re
 import sys
+import tokenize
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = ["*.md", "docs/**/*.md", "examples/*.md", "benchmarks/*.md"]
@@ -46,11 +50,19 @@ TERMS = [
     (r"\btold (?:by|apart|otherwise)\b|\bis told\b", "found by, distinguished, unless set"),
     (r"\b(?:has|have) not(?=[,.;:)]| the | a | one | so )", "does not have"),
     (r"\bwhat comes of\b|\bno use\b", "say what happens"),
+    (r"\bgo(?:es)? on\b|\bwent on\b", "continue"),
+    (r"\bpass(?:es|ed)? over (?!the training)", "skip"),
+    (r"\b(?:tells?|telling|told) (?:\w+ )?apart\b", "distinguish"),
+    (r"\bhands? (?:on|out|over)\b|\bhanded\b", "pass, return, schedule"),
+    (r"\bcomes? and go(?:es)?\b|\bkeeps? coming\b", "change"),
+    (r"\bfor good\b", "permanently"),
+    (r"\bwhat stays as it is\b", "stability"),
+    (r"\b(?:eats?|swallows?)\b", "say what it takes, or drops"),
     # One spelling of each term.
     (r"\b[Hh]yper-parameters?\b", "hyperparameter"),
     (r"\b[Dd]ata sets?\b", "dataset"),
     (r"\b[Cc]heck points?\b", "checkpoint"),
-    (r"\bTensorflow\b|\btensorflow\b(?=[ ,.])(?! serving)", "TensorFlow"),
+    (r"\bTensorflow\b|(?<!=)\btensorflow\b(?=[ ,.])(?! serving)", "TensorFlow"),
     (r"\bTorchrec\b", "TorchRec"),
     (r"\bPytorch\b", "PyTorch"),
     (r"\bTF ?Serving\b|\bTensorFlow serving\b", "TensorFlow Serving"),
@@ -67,6 +79,11 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]+`|\]\([^)]*\)|^ *(?:>>>|\.\.\.) .*$", r
 SECTIONS = [
     *("Paper", "Args", "Attributes", "Input shape", "Output shape"),
     *("Returns", "Raises", "Example"),
+]
+# What a message must not have.
+MESSAGES = [
+    (r"(?:[.:;] |^)Received\b|\bReceived:", "X must be ..., received Y"),
+    (r"`\w+`(?= must| needs| has to)", "the argument's name without quotes"),
 ]
 SECTION = re.compile(r"^(\w[\w ]*):$", re.M)
 # An argument of Args: its name, or several; a type and what it is.
@@ -87,16 +104,53 @@ def texts():
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
                 line = node.body[0].lineno if node.body else 1
                 yield f"{path.relative_to(ROOT)}:{line}", ast.get_docstring(node) or ""
+        with path.open("rb") as file:
+            for token in tokenize.tokenize(file.readline):
+                if token.type == tokenize.COMMENT:
+                    yield f"{path.relative_to(ROOT)}:{token.start[0]}", token.string
+    for path in sorted(ROOT.glob("tfrec_models/**/*.[ch]*")):
+        for line, comment in enumerate(path.read_text().splitlines(), 1):
+            if path.suffix in (".cc", ".h") and "//" in comment:
+                yield f"{path.relative_to(ROOT)}:{line}", comment.partition("//")[2]
+
+
+def messages():
+    """Yields a name and the text of each string of the library that a person may read."""
+    for path in sorted(ROOT.glob("tfrec_models/**/*.py")):
+        tree = ast.parse(path.read_text())
+        # Docstrings, and the parts of f-strings, which are taken whole.
+        parts = {
+            id(part)
+            for node in ast.walk(tree)
+            for part in (
+                node.values
+                if isinstance(node, ast.JoinedStr)
+                else [node.value]
+                if isinstance(node, ast.Expr)
+                else []
+            )
+        }
+        for node in ast.walk(tree):
+            text = None
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(
+                    part.value if isinstance(part, ast.Constant) else "…" for part in node.values
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            if text and " " in text and id(node) not in parts:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", text
 
 
 def faults():
     """Yields a line for each phrase that is found."""
-    for name, text in texts():
+    prose = [(name, CODE.sub(" ", text), TERMS) for name, text in texts()]
+    for name, text, terms in [*prose, *((*message, TERMS + MESSAGES) for message in messages())]:
         # A phrase may be broken over two lines.
-        prose = re.sub(r"\s*\n\s*", " ", CODE.sub(lambda code: " ", text))
-        for pattern, instead in TERMS:
-            for found in re.finditer(pattern, prose):
-                around = prose[max(0, found.start() - 30) : found.end() + 30]
+        line = re.sub(r"\s*\n\s*", " ", text)
+        for pattern, instead in terms:
+            for found in re.finditer(pattern, line):
+                around = line[max(0, found.start() - 30) : found.end() + 30]
                 yield f"{name}: …{around}… write: {instead}"
 
 

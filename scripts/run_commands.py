@@ -15,11 +15,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = ["*.md", "docs/*.md", "docs/ideas/*.md", "examples/*.md", "benchmarks/*.md"]
-BLOCK = re.compile(r"^```(shell|python)(?: title=\"(.*)\")?\n((?:.*\n)*?)```$", re.MULTILINE)
+# A block of a list is indented.
+BLOCK = re.compile(r"^( *)```(shell|python)(?: title=\"(.*)\")?\n((?:.*\n)*?)\1```$", re.MULTILINE)
 CONTINUES = re.compile(r"<!-- continues (\S+) -->")
 
 FRAPPE = """
@@ -52,7 +54,6 @@ pathlib.Path("dlrm.safetensors").write_bytes(len(text).to_bytes(8, "little") + t
 TRAINED = "python -m tfrec_models train frappe_dlrm --set training.epochs=1 --out runs/"
 # What is run before a page's own blocks, Python or shell.
 BEFORE = {
-    "README.md": ["python", FRAPPE],
     "docs/recipes.md": ["python", FRAPPE],
     "docs/reports.md": [
         *("python", FRAPPE, "shell", "pip install --quiet '.[report]'"),
@@ -71,8 +72,13 @@ def blocks_of(page):
         for kind, title, code in blocks_of((page.parent / before[1]).resolve()):
             if kind == "python":
                 yield kind, title, code
-    for match in BLOCK.finditer(text):
-        yield match.groups()
+    yield from own_blocks_of(text)
+
+
+def own_blocks_of(text):
+    """Yields language, title and code of the blocks of a text."""
+    for _, kind, title, code in BLOCK.findall(text):
+        yield kind, title, textwrap.dedent(code)
 
 
 def commands_of(page):
@@ -139,7 +145,7 @@ def main():
     pages = [ROOT / page for page in options.pages] or found
     if options.list:
         for page in pages:
-            for kind, title, code in BLOCK.findall(page.read_text()):
+            for kind, title, code in own_blocks_of(page.read_text()):
                 how = title or ("tests/test_docs.py" if kind == "python" else "this script")
                 print(f"{page.relative_to(ROOT)}: {kind}, {how}: {code.strip().splitlines()[0]}")
         return

@@ -60,7 +60,7 @@ OTHER_NAMES = {
 
 _DEVICE = "TensorFlow places tensors, by `tf.device` if asked"
 _RANKS = "ids do not travel between ranks; strategies of `tf.distribute` shard batches"
-_CACHE = "a cache that TorchRec hands on; computed where needed"
+_CACHE = "a cache that TorchRec passes on; computed where needed"
 _VIRTUAL = "there are no virtual tables: a table has its number of rows"
 _STRINGS = "dtypes and poolings are strings here"
 _SHARDING = "tables are sharded by a strategy of `tf.distribute`, see `tfrec_models.distribute`"

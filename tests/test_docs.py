@@ -19,15 +19,16 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
     + [*(ROOT / "benchmarks").glob("*.md")]
 )
-BLOCK = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+# A block of a list is indented.
+BLOCK = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 # `python title="needs torch"`: why a block is shown and not run; other shell blocks are those that
 # scripts/run_commands.py runs in a fresh environment.
 NEEDS = re.compile(
     r'python title="needs (a cluster|a server|several devices|torch)"|shell title="needs '
-    r"(a server|two machines|tf2onnx|(Docker and its image of )?TensorFlow Serving)\""
+    r"(a server|two machines|tf2onnx|Chromium|(Docker and its image of )?TensorFlow Serving)\""
 )
 LANGUAGES = {"python", "shell", "text", "pycon", "yaml", "json"}
-# What the first line of a page says that goes on where another ends.
+# What the first line of a page says that continues where another ends.
 CONTINUES = re.compile(r"<!-- continues (\S+) -->")
 MODULES = {"docs/tuning.md": ["keras_tuner", "tensorboard"]}
 COMMANDS = {"tfrec_models.datasets": datasets_command.main}
@@ -35,7 +36,7 @@ COMMANDS = {"tfrec_models.datasets": datasets_command.main}
 
 def blocks_of(page):
     """The language and the code of each block of a page."""
-    return [(match[1], match[2]) for match in BLOCK.finditer(page.read_text())]
+    return [(match[2], match[3]) for match in BLOCK.finditer(page.read_text())]
 
 
 def name_of(page):

@@ -43,7 +43,7 @@ def _add_recipe(command):
 def _recipe(chosen):
     path = find_recipe(chosen.recipe)
     if str(path) != chosen.recipe:
-        print(f"{chosen.recipe} is no file here; taking the shipped recipe {path.stem}.")
+        print(f"{chosen.recipe} is not a file; using the shipped recipe {path.stem}.")
     return Recipe.load(path).override(chosen.set)
 
 
@@ -57,7 +57,7 @@ def _add_train(commands):
     _add_recipe(command)
     command.add_argument("--out", required=True, help="the folder of the run")
     command.add_argument("--overwrite", action="store_true", help="remove a run that is there")
-    command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    command.add_argument("--resume", action="store_true", help="continue with an interrupted run")
     command.add_argument("--quiet", action="store_true", help="show no progress")
     command.set_defaults(run=_train)
 

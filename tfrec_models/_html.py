@@ -35,7 +35,7 @@ nav { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; margin: 1rem 0; }
 .muted, figcaption { color: var(--muted); }
 .first { color: var(--first); font-weight: 600; }
 .second { color: var(--second); font-weight: 600; }
-/* A shadow at the side where a table goes on. */
+/* A shadow at the side where a table continues. */
 .scroll { overflow-x: auto; margin: 0.7rem 0; background:
   linear-gradient(90deg, var(--page) 40%, transparent) left / 2rem 100% no-repeat local,
   linear-gradient(-90deg, var(--page) 40%, transparent) right / 2rem 100% no-repeat local,
@@ -132,7 +132,7 @@ def group(kind, pieces):
 
 
 def _breaking(text):
-    """Where a name may go on in the next line."""
+    """Where a name may continue in the next line."""
     return text.replace("_", "_<wbr>")
 
 

@@ -100,7 +100,7 @@ def _packed(kjt, names):
     missing = [name for name in names if name not in kjt.feature_names]
     if missing:
         raise ValueError(
-            f"Missing sparse features {missing}, received a KeyedJaggedTensor with keys "
+            f"sparse_features must have {missing}, received a KeyedJaggedTensor with keys "
             f"{kjt.keys()}. Add them to it, or take them out of the feature_names of their tables."
         )
     if names != kjt.keys():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import keras
 
-# What Keras makes of these names and classes reads probabilities unless told otherwise. "accuracy"
+# What Keras makes of these names and classes reads probabilities unless set otherwise. "accuracy"
 # becomes `BinaryAccuracy` or `BinaryCrossentropy`, "crossentropy" likewise.
 _LOSSES = {
     "binary_crossentropy": "BinaryCrossentropy",

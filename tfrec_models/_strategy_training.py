@@ -64,7 +64,7 @@ class StrategyTraining(TrainerHooks):
     def wrap_step(self, step_function):
         """The step as replicas run it: the execution of `fit` or `evaluate`, and logs of rank 1.
 
-        Threads of replicas have context variables of their own, so the execution is handed to them.
+        Threads of replicas have context variables of their own, so the execution is passed to them.
         """
         chosen = execution.current()
         many_workers = isinstance(

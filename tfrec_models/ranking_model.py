@@ -209,6 +209,6 @@ def split_inputs(dense_features, sparse_features):
         )
         raise ValueError(
             "A ranking model takes a dict with 'dense_features' and 'sparse_features', or the two "
-            f"as arguments of these names. Received {received}."
+            f"as arguments of these names, received {received}."
         )
     return dense_features["dense_features"], dense_features["sparse_features"]

@@ -122,9 +122,9 @@ def test_ids_follow_a_power_law_and_bags_vary(log):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_train": -1}, "`num_train` must be an integer of at least 0. Received: -1"),
-        ({"num_test": 1.5}, "`num_test` must be an integer of at least 0. Received: 1.5"),
-        ({"seed": None}, "`seed` must be an integer of at least 0. Received: None"),
+        ({"num_train": -1}, "num_train must be an integer of at least 0, received -1"),
+        ({"num_test": 1.5}, "num_test must be an integer of at least 0, received 1.5"),
+        ({"seed": None}, "seed must be an integer of at least 0, received None"),
     ],
 )
 def test_constructor_errors(arguments, message):
@@ -135,7 +135,7 @@ def test_constructor_errors(arguments, message):
 
 def test_split_and_batch_size_errors(log):
     """Unknown and empty splits and impossible batch sizes are refused."""
-    with pytest.raises(ValueError, match="`split` must be one of .*Received: 'dev'"):
+    with pytest.raises(ValueError, match="split must be one of .*received 'dev'"):
         log.dataset("dev", 2)
     with pytest.raises(ValueError, match="Split 'test' has no rows. Give `num_test`"):
         ClickLog(num_test=0).labels("test")

@@ -253,7 +253,7 @@ def test_rejected_lines(tmp_path):
 
 
 def test_more_rejected_lines_than_allowed(tmp_path):
-    """Stops with the first of them, in its file; what is allowed later goes on."""
+    """Stops with the first of them, in its file; what is allowed later continues."""
     source, out = tmp_path / "log.csv", tmp_path / "out"
     write_bad(source)
     with pytest.raises(ValueError) as caught:

@@ -146,7 +146,7 @@ def test_movielens(tmp_path):
 def test_movielens_files_that_do_not_fit(tmp_path):
     """A film that movies.csv has not, and a file of another layout, are named."""
     movielens(tmp_path, rated="7")
-    with pytest.raises(ValueError, match="ratings of movieId 7, which it has not; take both"):
+    with pytest.raises(ValueError, match="ratings of movieId 7, which it does not have; take both"):
         movielens_log(tmp_path)
     (tmp_path / "ratings.csv").write_text("user,movieId,rating,timestamp\n1,11,5,0\n")
     with pytest.raises(ValueError, match=r"ratings.csv must be MovieLens' file .*userId"):

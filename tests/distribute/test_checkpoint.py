@@ -95,13 +95,13 @@ def test_a_damaged_checkpoint_is_passed_over(damage, tmp_path):
     suffix, change = DAMAGES[damage]
     file = tmp_path / f"{os.path.basename(newest)}.{suffix}"
     file.write_bytes(change(file.read_bytes())) if change else file.unlink()
-    with pytest.warns(UserWarning, match=f"{newest} is damaged and was passed over"):
+    with pytest.warns(UserWarning, match=f"{newest} is damaged and was skipped"):
         assert saved.restore() == {"epoch": 1}
     np.testing.assert_array_equal(variable, np.arange(12.0).reshape(6, 2))
     for older in tmp_path.glob("ckpt-1.*"):
         older.unlink()
     with (
-        pytest.warns(UserWarning, match="passed over"),
+        pytest.warns(UserWarning, match="was skipped"),
         pytest.raises(OSError, match=r"None of the checkpoints in .* can be read"),
     ):
         saved.restore()

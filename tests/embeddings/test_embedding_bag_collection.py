@@ -280,8 +280,8 @@ def without(name):
 
 
 BAD_INPUTS = {
-    r"Missing sparse features \['f2'\]. Received \['f1', 'f3'\]": lambda: without("f2"),
-    r"Missing sparse features \['f3'\]. Received": lambda: KeyedJaggedTensor.from_dict(
+    r"sparse_features must have \['f2'\], received \['f1', 'f3'\]": lambda: without("f2"),
+    r"sparse_features must have \['f3'\], received": lambda: KeyedJaggedTensor.from_dict(
         without("f3")
     ),
     r"Unknown sparse features \['typo'\]": lambda: {**ragged(BAGS), "typo": tf.constant([1, 2, 3])},
@@ -354,7 +354,7 @@ def test_bad_weights():
     ebc = make(is_weighted=True)
     with pytest.raises(ValueError, match="KeyedJaggedTensor without weights"):
         ebc(KeyedJaggedTensor.from_dict(ragged(BAGS)))
-    with pytest.raises(ValueError, match=r"Feature 'f1' must come as a pair \(ids, weights\)"):
+    with pytest.raises(ValueError, match=r"Feature 'f1' must be a pair \(ids, weights\)"):
         ebc(ragged(BAGS))
     pairs = forms(True)["dict"]
     with pytest.raises(TypeError, match="Feature 'f1': weights must be floats, received int64"):

@@ -54,13 +54,13 @@ def test_perfect_reversed_and_constant_scores():
 @pytest.mark.parametrize(
     ("labels", "scores", "message"),
     [
-        ([0, 1], [0.5], "Received 2 labels and 1 scores"),
-        ([0, 2], [0.5, 0.6], r"must lie in \[0, 1\]. Received 2.0"),
-        ([0, np.nan], [0.5, 0.6], "Received nan"),
-        ([0, 1], [0.5, np.nan], "Received NaN in row 1"),
-        ([1, 1], [0.5, 0.6], "Received 2 labels summing to 2"),
+        ([0, 1], [0.5], "received 2 labels and 1 scores"),
+        ([0, 2], [0.5, 0.6], r"must lie in \[0, 1\], received 2.0"),
+        ([0, np.nan], [0.5, 0.6], "received nan"),
+        ([0, 1], [0.5, np.nan], "received NaN in row 1"),
+        ([1, 1], [0.5, 0.6], "received 2 labels summing to 2"),
         ([0, 0], [0.5, 0.6], "at least one positive and one negative"),
-        ([], [], "Received 0 labels"),
+        ([], [], "received 0 labels"),
     ],
 )
 def test_errors(labels, scores, message):

@@ -321,11 +321,11 @@ def test_grouped_auc_equals_scikit_learn():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [0, 2]}, "`labels` must be 0 or 1, received 2.0"),
+        ({"labels": [0, 2]}, "labels must be 0 or 1, received 2.0"),
         ({"groups": [1]}, "received 1 ids and 2 labels"),
-        ({"scores": [0.1, np.nan]}, "Received NaN in row 1"),
-        ({"sample_weight": [1, -1]}, r"at least 0. Received -1.0 in row 1"),
-        ({"sample_weight": [1]}, "Received 1 weights for 2"),
+        ({"scores": [0.1, np.nan]}, "received NaN in row 1"),
+        ({"sample_weight": [1, -1]}, r"at least 0, received -1.0 in row 1"),
+        ({"sample_weight": [1]}, "received 1 weights for 2"),
     ],
 )
 def test_grouped_auc_refuses(change, message):

@@ -94,7 +94,7 @@ def test_without_a_cache_they_are_compiled_for_this_process(build, monkeypatch, 
         assert library.Loader().module() == "module of unkept.so"
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.messages[0] == (
-        "The native kernels are compiled anew at every start, because there is no home directory; "
+        "The native kernels are compiled again at every start, because there is no home directory; "
         "set XDG_CACHE_HOME to a directory of your own."
     )
     assert caplog.messages[1].endswith("on CPU (flags: x86-64-v3).")

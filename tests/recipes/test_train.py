@@ -188,7 +188,7 @@ def test_interrupted_run_goes_on(folder, tmp_path, capsys):
         with pytest.raises(Killed):
             train(recipe, out, progress=False)
     assert not (out / "metrics.json").exists()
-    with pytest.raises(FileExistsError, match="was interrupted; go on with --resume"):
+    with pytest.raises(FileExistsError, match="was interrupted; continue with --resume"):
         train(recipe, out, progress=False)
     metrics = train(recipe, out, resume=True, progress=False)
     lines = list(csv.DictReader((out / "log.csv").open()))

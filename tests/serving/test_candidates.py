@@ -185,7 +185,7 @@ def test_declarations_that_do_not_fit(tmp_path):
         ({"request_dense": [2, 2]}, r"request_dense must name each once, received \[2\]"),
         (
             {"request_features": FEATURES, "request_dense": range(DENSE)},
-            "name all inputs of the model, .* nothing would tell candidates apart",
+            "name all inputs of the model, .* nothing would distinguish candidates",
         ),
     ):
         with pytest.raises(ValueError, match=text):
@@ -205,7 +205,7 @@ class ReadsForm(DLRM):
 def test_a_model_that_reads_ids_itself_is_refused(tmp_path):
     """What is looked up before the model is called would be missed."""
     model = ReadsForm(collection(), DENSE, [6, DIM], [8, 1])
-    with pytest.raises(ValueError, match="ReadsForm reads sparse_features otherwise than by looku"):
+    with pytest.raises(ValueError, match="ReadsForm reads sparse_features in other ways than"):
         export(model, tmp_path, request_features=["f1"], sample=batch(4))
     assert not list(tmp_path.iterdir())
     export(model, tmp_path, sample=batch(4))
@@ -244,7 +244,7 @@ def test_requests_that_do_not_fit_are_not_written(exported):
             "'f1'] of 'candidates' belong to the",
         ),
         ({"candidates": {**theirs, "sparse_features": unknown}}, r"Unknown sparse features \['f9'"),
-        ({"candidates": {**theirs, "sparse_features": {}}}, r"Missing sparse features \['f3'\]"),
+        ({"candidates": {**theirs, "sparse_features": {}}}, r"sparse_features must have \['f3'\]"),
         (
             {"request": {"sparse_features": ours["sparse_features"]}},
             "'request' must be a dict with",

@@ -152,7 +152,7 @@ def test_bad_arguments(exported, tmp_path):
         export(model, tmp_path, table_dtype=tf.bfloat16)
     with pytest.raises(ValueError, match="must be a local path, received 'gs://bucket/model'"):
         export(model, "gs://bucket/model")
-    with pytest.raises(ValueError, match="Missing sparse features"):
+    with pytest.raises(ValueError, match="sparse_features must have"):
         export(model, tmp_path, sample={"dense_features": tf.ones([1, 5]), "sparse_features": {}})
     assert not list(tmp_path.iterdir())
 

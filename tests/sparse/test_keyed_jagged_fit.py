@@ -136,7 +136,7 @@ def test_refused():
     with pytest.raises(ValueError, match="a dict with 'dense_features' and 'sparse_features'"):
         make().predict(kjt)
     items = {"dense_features": DENSE, "sparse_features": kjt.split([1, 2])[0]}
-    with pytest.raises(ValueError, match=r"Missing sparse features \['user'\].*keys \['item'\]"):
+    with pytest.raises(ValueError, match=r"sparse_features must have \['user'\].*keys \['item'\]"):
         make().fit(items, LABELS)
 
 

@@ -125,7 +125,7 @@ def reductions_without_gradient():
     """Within it, `all_reduce` of this replica has no gradient, as befits an optimizer.
 
     TensorFlow gives it one by `tf.custom_gradient` where every value is dense. That registers a
-    function for each trace, for good, and with it the graph of the step and the variables it
+    function for each trace, permanently, and with it the graph of the step and the variables it
     reads: the tables of every model that was ever trained.
     """
     replica = tf.distribute.get_replica_context()

@@ -38,7 +38,7 @@ def _add_convert(commands):
         help="write a log as Parquet files of ready ids and numbers",
         description="Writes a log as Parquet files of ready ids and numbers, with a schema.yaml "
         "to read them by, a manifest.json with counts and checksums, and a rejected.jsonl with "
-        "the rows that are not as the schema declares. Killed and started again it goes on where "
+        "the rows that are not as the schema declares. Killed and started again it continues where "
         "it was, with the same result.",
     )
     _add_source(command)

@@ -53,7 +53,7 @@ class Conversion:
         return manifest
 
     def _identify(self):
-        """What a conversion that goes on must have in common with the one before, plain data."""
+        """What a conversion that continues must have in common with the one before, plain data."""
         job = self._job
         schema = json.dumps(job.schema.to_dict())
         return {

@@ -35,7 +35,7 @@ class TooManyRejected(ValueError):
     """More rows are rejected than are allowed."""
 
 
-# What a part raises, by name: it is told between processes and machines.
+# What a part raises, by name: it is passed between processes and machines.
 ERRORS = {error.__name__: error for error in (TooManyRejected, ValueError, OSError)}
 
 

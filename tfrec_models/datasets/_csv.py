@@ -117,8 +117,8 @@ class CsvSource:
             check_whole(file)
             raise ValueError(
                 f"{file.path}: one of the lines {first + 1} to {first + number_of_lines(lines)} "
-                "has a quote that is not closed in it. Repair it; what is in quotes cannot go on "
-                "in the next line."
+                "has a quote that is not closed in it. Repair it; what is in quotes cannot "
+                "continue in the next line."
             )
         return batch
 

@@ -39,7 +39,7 @@ def dataset_of(batches, form):
         signature["weights"] = tf.TensorSpec((None,), tf.float32)
     if form.has_labels:
         signature["labels"] = tf.TensorSpec((rows,), tf.float32)
-    # What tells epochs apart is drawn where an iterator is made, as in tf.data's own shuffle: one
+    # What distinguishes epochs is drawn where an iterator is made, as in tf.data's own shuffle: one
     # that is never read counts, so that a run that is resumed can pass over epochs.
     epochs = tf.data.Dataset.random(batches.order.seed, rerandomize_each_iteration=True).take(1)
     dataset = epochs.flat_map(

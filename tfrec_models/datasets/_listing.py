@@ -119,8 +119,8 @@ def _check_converted(filesystem, folder, found):
     if manifest.type != pyarrow.fs.FileType.File:
         if records.type == pyarrow.fs.FileType.Directory:
             raise ValueError(
-                f"{folder} holds a conversion that is not finished; run convert again, which goes "
-                "on where it was."
+                f"{folder} holds a conversion that is not finished; run convert again, which "
+                "continues it."
             )
         return
     with filesystem.open_input_file(manifest.path) as file:

@@ -77,7 +77,7 @@ def _of_row_groups(source):
 def _of_text(source, number, file):
     if not file.size:
         return []
-    # A wrong header or compression is told before anything is converted.
+    # A wrong header or compression is found before anything is converted.
     fields = len(source.layout(file).names)
     if codec_of(file):
         return [(number, 0, None, file.size, None)]

@@ -79,7 +79,7 @@ def in_turn(iterators, cycle):
             current = turn.popleft()
             item = next(current, _DONE)
             if item is not _DONE:
-                # Before the item is handed out, so that `finally` closes this iterator too.
+                # Before the item is returned, so that `finally` closes this iterator too.
                 turn.append(current)
                 yield item
     finally:

@@ -70,7 +70,7 @@ class ClickLog:
         }
         for name, value in numbers.items():
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"`{name}` must be an integer of at least 0. Received: {value}.")
+                raise ValueError(f"{name} must be an integer of at least 0, received {value!r}.")
         ends = np.cumsum([0, num_train, num_validation, num_test]).tolist()
         self._ranges = {s: (ends[i], ends[i + 1]) for i, s in enumerate(_SPLITS)}
         self._seed = seed
@@ -96,7 +96,7 @@ class ClickLog:
         start, stop = self._rows_of(split)
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
-                f"`batch_size` must be an integer of at least 1. Received: {batch_size}."
+                f"batch_size must be an integer of at least 1, received {batch_size!r}."
             )
         dataset = tf.data.Dataset.from_generator(
             lambda: self._batches(start, stop, batch_size),
@@ -176,7 +176,7 @@ class ClickLog:
 
     def _rows_of(self, split):
         if split not in self._ranges:
-            raise ValueError(f"`split` must be one of {_SPLITS}. Received: {split!r}.")
+            raise ValueError(f"split must be one of {_SPLITS}, received {split!r}.")
         start, stop = self._ranges[split]
         if start == stop:
             raise ValueError(f"Split {split!r} has no rows. Give `num_{split}` when constructing.")

@@ -35,7 +35,7 @@ def convert(
     source (64 MiB of a text file or of row groups; a compressed or TFRecord file as a whole)
     becomes one file, a few megabytes of it in memory at a time.
 
-    A conversion that was stopped or killed goes on where it was when it is called again, and its
+    A conversion that was stopped or killed continues where it was when it is called again, and its
     files are the same to the last byte. One that is complete is left as it is. In `out` are
 
         part-00000.parquet, ..  the rows, in the source's own order
@@ -46,7 +46,7 @@ def convert(
 
     A row is rejected that is not as the schema declares: another number of fields, a field that is
     no number, a null where none is allowed, an id outside its table. A row of text is a line:
-    what is in quotes cannot go on in the next one. A file that is cut off or damaged ends the
+    what is in quotes cannot continue in the next one. A file that is cut off or damaged ends the
     conversion. No two conversions may write to one folder at the same time.
 
     Args:

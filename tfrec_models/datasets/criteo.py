@@ -103,16 +103,16 @@ def criteo_tsv(
         ("cycle_length", cycle_length, 1),
     ):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise ValueError(f"`{name}` must be an integer of at least {least}. Received: {value}.")
+            raise ValueError(f"{name} must be an integer of at least {least}, received {value!r}.")
     if not isinstance(dense_min, int | np.integer) or isinstance(dense_min, bool):
         raise ValueError(
-            f"`dense_min` must be an integer. Received: {dense_min}. "
-            "`criteo_dense_min(filenames)` finds it."
+            f"dense_min must be an integer, received {dense_min!r}; "
+            "criteo_dense_min(filenames) finds it."
         )
     if labels not in (None, True, False):
-        raise ValueError(f"`labels` must be True, False or None. Received: {labels!r}.")
+        raise ValueError(f"labels must be True, False or None, received {labels!r}.")
     if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {SPLITS}. Received: {split!r}.")
+        raise ValueError(f"split must be one of {SPLITS}, received {split!r}.")
     is_log1p = dense_min == _LOG1P_DENSE_MIN
     arguments = {"transform": "log1p"} if is_log1p else {"dense_min": int(dense_min)}
     files, first = files_of(filenames)

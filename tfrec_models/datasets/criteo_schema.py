@@ -56,7 +56,7 @@ def criteo_schema(
     if sizes.shape != (CAT_FEATURE_COUNT,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(
             "The rows of tables must be one positive integer, or one for each of the "
-            f"{CAT_FEATURE_COUNT} categorical features. Received: {num_ids}."
+            f"{CAT_FEATURE_COUNT} categorical features, received {num_ids}."
         )
     offset = 2.0 - dense_min if transform == "log" else None
     return Schema(

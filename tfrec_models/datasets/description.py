@@ -12,7 +12,7 @@ from tfrec_models.datasets._description_text import text
 class Description:
     """What `describe` found in a log, as plain data; `str` of it is a report.
 
-    Shares are of 0 to 1. What no value tells is None.
+    Shares are of 0 to 1. What is not known is None.
 
     Args:
         rows: int.

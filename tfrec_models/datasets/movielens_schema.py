@@ -89,7 +89,7 @@ def movielens_log(folder: str | os.PathLike, liked_from: float = 4.0) -> pa.Tabl
         unknown = ratings["movieId"].filter(films.is_null())[0].as_py()
         raise ValueError(
             f"{os.path.join(folder, 'movies.csv')} must have every film that is rated, received "
-            f"ratings of movieId {unknown}, which it has not; take both files of one release."
+            f"ratings of movieId {unknown}, which it does not have; take both files of one release."
         )
     liked = pc.greater_equal(ratings["rating"], liked_from).cast(pa.int8())
     ratings = ratings.append_column("liked", liked)

@@ -49,7 +49,7 @@ class PlantedModel:
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng([seed, 0])
         self.table_sizes = np.geomspace(*self.TABLE_SIZES, self.NUM_SPARSE).astype(np.int64)
-        # Small and large tables take turns, so that every kind of feature has both.
+        # Small and large tables alternate, so that every kind of feature has both.
         self.table_sizes = self.table_sizes.reshape(2, -1).T.reshape(-1)
         self._first_row = np.cumsum(self.table_sizes) - self.table_sizes
         slots = np.ones(self.NUM_SPARSE, np.int64)

@@ -77,17 +77,17 @@ def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it 
     """
     keys = list(keys)
     if not keys:
-        raise ValueError("`keys` is empty. Give the name of at least one sparse feature.")
+        raise ValueError("keys must name at least one sparse feature, received none.")
     for name, value, least in (
         ("batch_size", batch_size, 1),
         ("num_dense", num_dense, 0),
         ("num_batches", num_batches, 0),
     ):
         if value is not None and value < least:
-            raise ValueError(f"`{name}` must be at least {least}. Received: {value}.")
+            raise ValueError(f"{name} must be at least {least}, received {value!r}.")
     if num_generated_batches == 0:
         raise ValueError(
-            "`num_generated_batches` must not be 0. Give the number of different batches to make, "
+            "num_generated_batches must not be 0. Give the number of different batches to make, "
             "or a negative number to draw every batch when it is read."
         )
     if min_ids_per_feature is None and min_ids_per_features is None:
@@ -101,7 +101,7 @@ def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it 
         if low > high:
             raise ValueError(
                 f"Feature {key!r} has a shortest bag of {low} ids and a longest bag of {high}. "
-                "`min_ids_per_feature` must not exceed `ids_per_feature`."
+                "min_ids_per_feature must not exceed ids_per_feature."
             )
     if manual_seed is None:
         manual_seed = int(np.random.default_rng().integers(_WIDE))
@@ -135,14 +135,14 @@ def RandomRecDataset(  # TorchRec's name, and like `tf.data.TFRecordDataset` it 
 def _per_key(keys, name, value, values, default, smallest):
     """One integer per key from the two forms of an argument, `<name>` and `<name>s`."""
     if value is not None and values is not None:
-        raise ValueError(f"Give either `{name}` or `{name}s`. Received: {value} and {values}.")
+        raise ValueError(f"Give either {name} or {name}s, received {value} and {values}.")
     if values is None:
         values = [default if value is None else value] * len(keys)
     if len(values) != len(keys):
         raise ValueError(
-            f"`{name}s` must have one number for each of the {len(keys)} keys. Received "
+            f"{name}s must have one number for each of the {len(keys)} keys, received "
             f"{len(values)}: {values}."
         )
     if min(values) < smallest:
-        raise ValueError(f"`{name}` must be at least {smallest}. Received: {min(values)}.")
+        raise ValueError(f"{name} must be at least {smallest}, received {min(values)}.")
     return np.asarray(values, np.int64)

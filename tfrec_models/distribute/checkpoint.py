@@ -28,7 +28,7 @@ def training_variables(model: Any) -> dict[str, tf.Variable]:
     Those of the model (seeds of dropout among them) and of its optimizer (slots, learning rate,
     steps). Metrics are left out: Keras resets them at each epoch.
 
-    A name is the variable's Keras path without the counters by which Keras tells apart the layers
+    A name is the variable's Keras path without the counters by which Keras distinguishes the layers
     of one process, so that a model built a second time has the same names. Where that makes two
     names equal, the later in the model's order gets ":1", ":2" and so on.
 
@@ -187,15 +187,15 @@ class TrainingCheckpoint:
             except _UNREADABLE as error:
                 self._damaged.add(path)
                 warnings.warn(
-                    f"Checkpoint {path} is damaged and was passed over: {error}",
+                    f"Checkpoint {path} is damaged and was skipped: {error}",
                     stacklevel=2,
                 )
             else:
                 return metadata["position"]
         if paths:
             raise OSError(
-                f"None of the checkpoints in {self.directory} can be read: {paths}. To start anew, "
-                "move them away."
+                f"None of the checkpoints in {self.directory} can be read: {paths}. To start "
+                "again, move them away."
             )
         return None
 

@@ -25,9 +25,9 @@ def multi_worker_strategy(timeout_seconds: float = 300, **keywords: Any) -> tf.d
 
     Once training runs, TensorFlow itself notices a worker that died: its connections are reset at
     once, or its heartbeat has been missing for some 20 seconds, and all others raise an error.
-    Start all workers again then; `tfrec_models.distribute.fit` goes on from the last checkpoint.
+    Start all workers again then; `tfrec_models.distribute.fit` continues from the last checkpoint.
 
-    Call it first of all: TensorFlow wants to know its cluster before any tensor is made.
+    Call it first of all: TensorFlow must know its cluster before any tensor is made.
 
     Args:
         timeout_seconds: float, how long to wait for the other workers.

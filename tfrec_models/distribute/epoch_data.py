@@ -13,7 +13,7 @@ class EpochData(IterableAdapter):
     Args:
         dataset: `tf.data.Dataset`, or a function from the number of an epoch to one.
         strategy: the model's `tf.distribute.Strategy`.
-        steps_per_epoch: int for a dataset that goes on over all epochs; None for one that is read
+        steps_per_epoch: int for a dataset that continues over all epochs; None for one that is read
             from its start to its end in each.
     """
 
@@ -26,7 +26,7 @@ class EpochData(IterableAdapter):
             )
         if is_function and steps_per_epoch:
             raise ValueError(
-                "steps_per_epoch is for one dataset that goes on over all epochs; a function of "
+                "steps_per_epoch is for one dataset that continues over all epochs; a function of "
                 "the epoch returns the batches of one: let it return dataset.take(steps)."
             )
         self._strategy = strategy

@@ -32,10 +32,10 @@ def fit(
     validation_steps: int | None = None,
     validation_freq: int = 1,
 ) -> keras.callbacks.History:
-    """`model.fit`, with checkpoints, that goes on where a killed run stopped.
+    """`model.fit`, with checkpoints, that continues where a killed run stopped.
 
-    Run the same script again: without a checkpoint in the directory it begins, with one it goes
-    on, at the very step, and at the end it returns at once. It works on one device and under
+    Run the same script again: without a checkpoint in the directory it begins, with one it
+    continues at the very step, and at the end it returns at once. It works on one device and under
     MirroredStrategy and MultiWorkerMirroredStrategy; there every worker calls it with the same
     directory, which all must see, and the chief alone writes.
 
@@ -51,7 +51,7 @@ def fit(
       keeps its order of each epoch. A function from the epoch to a dataset needs no such care.
 
     The first batch is compared with that of the interrupted run. The batches of an epoch that were
-    trained on before are read again and passed by, so that the progress bar and callbacks count
+    trained on before are read again and skipped, so that the progress bar and callbacks count
     them. What Keras does not keep in variables is not kept: the state of callbacks (the patience
     of EarlyStopping; the learning rate that ReduceLROnPlateau set is kept, its wait is not), the
     history before, and metrics of the interrupted epoch, which are those of its rest. Rerunning
@@ -66,7 +66,7 @@ def fit(
             number of an epoch to one.
         checkpoint_directory: path, of its own for each run.
         epochs: int, in all.
-        steps_per_epoch: int, for a dataset that goes on over all epochs.
+        steps_per_epoch: int, for a dataset that continues over all epochs.
         save_every: int, steps between checkpoints; one is written at the end of each epoch anyway.
         max_to_keep: int, older checkpoints are deleted.
         callbacks, verbose, validation_data, validation_steps, validation_freq: those of
@@ -160,6 +160,7 @@ def _check_data(position, data, directory):
     if position.setdefault("data", data.fingerprint()) != data.fingerprint():
         raise ValueError(
             f"The dataset does not begin with the batch that the run in {directory} began with, so "
-            "it cannot go on exactly. Shuffle with a seed and keep files and batch size; to train "
-            "on other data give another directory, and load the weights with TrainingCheckpoint."
+            "it cannot continue exactly. Shuffle with a seed and keep files and batch size; to "
+            "train on other data give another directory, and load the weights with "
+            "TrainingCheckpoint."
         )

@@ -10,8 +10,8 @@ GRACE_SECONDS = 10
 def limit_exit(grace_seconds: float = GRACE_SECONDS) -> None:
     """Lets the process take no longer than this from the start of its exit to its end.
 
-    A worker whose peer was lost may hang in its exit for good: the iterators of its data live on in
-    the error, and where they run Python, as `from_generator` does, TensorFlow waits in their
+    A worker whose peer was lost may hang in its exit without end: the error keeps the iterators
+    of its data, and where they run Python, as `from_generator` does, TensorFlow waits in their
     destructor for a thread that needs an interpreter which has already shut down. The watchdog
     needs no interpreter; it writes the stacks of all threads to the standard error and exits with
     status 1.

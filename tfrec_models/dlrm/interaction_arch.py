@@ -198,7 +198,7 @@ def _pair_products(stacked):
     """The dot products of all pairs of rows of (B, N, D): (B, N (N - 1) / 2).
 
     For XLA its gradient is `_pair_products_gradient`, looked up by name: `tf.custom_gradient` would
-    register a function for each trace, which TensorFlow keeps for good with all it captures.
+    register a function for each trace, which TensorFlow keeps permanently with all it captures.
     """
     size = stacked.shape[1]
     rows, columns = np.triu_indices(size, k=1)

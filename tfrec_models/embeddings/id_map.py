@@ -1,4 +1,4 @@
-"""Rows of ids that come and go."""
+"""Rows of ids that change in training."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Id policy of a table whose ids come and go."""
+"""Id policy of a table whose ids change in training."""
 
 import dataclasses
 from typing import Any
@@ -23,7 +23,7 @@ class ManagedIds:
     nothing changes.
 
     A row is looked for among the rows that the id's 64-bit hash names: groups of 16, up to 64 of
-    them. A table of 1,024 rows or fewer gives away every row before it evicts; a larger one about
+    them. A table of 1,024 rows or fewer assigns every row before it evicts; a larger one about
     999 of 1,000. The row to evict is chosen in the id's first group of 16, among the rows that the
     batch does not use:
 

@@ -1,4 +1,4 @@
-"""A map from ids to rows that changes no more, for exports."""
+"""A map from ids to rows that no longer changes, for exports."""
 
 import numpy as np
 import tensorflow as tf

@@ -16,11 +16,11 @@ MAX_BATCH_SIZES = 4
 class Compiled:
     """A function of tensors that runs as one XLA program, forward and backward.
 
-    XLA compiles again for every shape it meets, so a layer compiles what has fixed shapes but for
-    the batch size, and hands in all variables as tensors: no lookup, no ragged input. Where a
+    XLA compiles again for every shape it receives, so a layer compiles what has fixed shapes but
+    for the batch size, and passes all variables as tensors: no lookup, no ragged input. Where a
     trace leaves the batch size open, its first `MAX_BATCH_SIZES` sizes are compiled; batches of
     further sizes run the same function by TensorFlow's own operations, which differ in the last
-    bits. The sizes belong to the trace: another one, such as that of another model, meets its own.
+    bits. The sizes belong to the trace: another one, such as that of another model, has its own.
 
     TensorFlow's own operations run it too while `tf.debugging.enable_check_numerics` watches them,
     as XLA has no kernel for what that adds.
@@ -78,7 +78,7 @@ def _shared_program(function):
 
 
 def _is_compiled_for(size):
-    """Whether `size` is among the first `MAX_BATCH_SIZES` that the trace meets.
+    """Whether `size` is among the first `MAX_BATCH_SIZES` that the trace receives.
 
     The table of sizes is made where the trace first runs, by a name of its own: workers of a
     cluster, to which a trace is sent, keep theirs.

@@ -96,7 +96,7 @@ def current() -> Execution:
 def using(execution: Execution) -> Iterator[Execution]:
     """Within it, functions traced or called by this thread run as `execution` says.
 
-    `fit`, `evaluate` and `predict` hand it to the threads of replicas; a step of your own that
+    `fit`, `evaluate` and `predict` pass it to the threads of replicas; a step of your own that
     `strategy.run` calls enters it itself.
 
     Args:

@@ -22,7 +22,7 @@ class InteractionTransformerArch(keras.layers.Layer):
 
     TorchRec's attends over the examples of the batch in place of the features (it leaves
     PyTorch's `batch_first` off), so that a prediction depends on what else is in the batch and
-    features never meet. `attend_over="batch"` does the same, for weights trained there.
+    features are never combined. `attend_over="batch"` does the same, for weights trained there.
 
     Paper: Vaswani et al., Attention Is All You Need, https://arxiv.org/abs/1706.03762.
 

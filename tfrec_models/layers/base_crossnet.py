@@ -13,7 +13,7 @@ from tfrec_models.execution.compiled import Compiled
 class CrossNetBase(keras.layers.Layer, abc.ABC):
     """What all cross networks share: `num_layers` layers of one width, compiled as one program.
 
-    A subclass adds its weights in `build`, hands them out in `layer_weights`, and computes in
+    A subclass adds its weights in `build`, returns them by `layer_weights`, and computes in
     `cross`.
 
     Args:

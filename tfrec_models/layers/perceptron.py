@@ -155,7 +155,7 @@ def _linear_of_levels(dense, inputs):
 
 def linear(in_size, out_size, bias=True, name="linear", **kwargs):
     """Returns a `Dense` layer that starts as PyTorch's `Linear` does."""
-    # Zeros, as PyTorch has for no columns, would leave ReLU without a gradient for good.
+    # Zeros, as PyTorch has for no columns, would leave ReLU without a gradient permanently.
     bound = 1 / math.sqrt(max(in_size, 1))
     uniform = keras.initializers.RandomUniform(-bound, bound)
     return keras.layers.Dense(

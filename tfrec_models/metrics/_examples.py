@@ -44,7 +44,7 @@ def examples(metric, y_true, y_pred, sample_weight):
     scores = checked(
         scores,
         sound,
-        f"{who}: y_pred must be {wanted}. Received NaN in this many of so many, then the "
+        f"{who}: y_pred must be {wanted}, received NaN in this many of so many, then the "
         "smallest and the largest of the others:",
         tf.reduce_sum(tf.cast(tf.math.is_nan(scores), tf.int32)),
         tf.size(scores),

@@ -51,7 +51,7 @@ def auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
     if not np.all((y >= 0) & (y <= 1)):
         bad = y[~((y >= 0) & (y <= 1))][0]
         raise ValueError(
-            f"`labels` must lie in [0, 1]. Received {bad}. Give zeros and ones, or probabilities."
+            f"labels must lie in [0, 1], received {bad}. Give zeros and ones, or probabilities."
         )
     # A row is never compared with itself; for labels of 0 and 1 the term is zero anyway.
     itself = float(np.sum(w * w * y * (1 - y)))
@@ -59,7 +59,7 @@ def auc(labels: Any, scores: Any, sample_weight: Any = None) -> float:
     if pairs <= 0:
         weighted = "" if sample_weight is None else f" with weights summing to {w.sum():g}"
         raise ValueError(
-            f"AUC needs at least one positive and one negative row. Received {y.size} labels "
+            f"AUC needs at least one positive and one negative row, received {y.size} labels "
             f"summing to {y.sum():g}{weighted}."
         )
     _, group = np.unique(s, return_inverse=True)

@@ -11,7 +11,7 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
     """Mean over groups, users for example, of the area under the ROC curve within each.
 
     What a ranking shows a user is ordered among that user's candidates only; the AUC of all rows
-    also rewards telling users apart. With the weights w of the rows of group g, ties counting
+    also rewards distinguishing users. With the weights w of the rows of group g, ties counting
     half, and over the groups G that have an order:
 
         GAUC = 1 / |G| Σ_{g ∈ G} AUC_g
@@ -44,11 +44,11 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
     y, s, w = checked_rows(labels, scores, sample_weight)
     if not np.all((y == 0) | (y == 1)):
         bad = y[(y != 0) & (y != 1)][0]
-        raise ValueError(f"`labels` must be 0 or 1, received {bad}. Turn them into clicks first.")
+        raise ValueError(f"labels must be 0 or 1, received {bad}. Turn them into clicks first.")
     groups = np.asarray(groups).reshape(-1)
     if groups.size != y.size:
         raise ValueError(
-            f"`groups` must have one id for each label, received {groups.size} ids and {y.size} "
+            f"groups must have one id for each label, received {groups.size} ids and {y.size} "
             "labels."
         )
     _, group = np.unique(groups, return_inverse=True)

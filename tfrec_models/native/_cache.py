@@ -72,8 +72,8 @@ class Cache:
                 _check_private(path)
                 if _digest(path) == digest:
                     return Library(path, ".".join(flags))
-                _log.warning("%s is damaged and is made anew.", path)
-                # Where it cannot be removed, it is found again and passed over again.
+                _log.warning("%s is damaged and is compiled again.", path)
+                # Where it cannot be removed, it is found again and skipped again.
                 with contextlib.suppress(OSError):
                     path.unlink()
         return None

@@ -4,7 +4,7 @@ import pathlib
 import platform
 from typing import NamedTuple
 
-COMMON = ("-O3", "-fno-math-errno", "-fPIC", "-shared")
+COMMON = ("-fno-math-errno", "-fPIC")
 
 
 class Flags(NamedTuple):

@@ -30,7 +30,7 @@ class BagGradient(LazyIndexedSlices, UniqueRows):
         self.upstream = upstream
         super().__init__(rows, dense_shape)
         if not tf.executing_eagerly():
-            # Right away: later may be in another graph, and what nobody uses is pruned.
+            # Right away: later may be in another graph, and what is not used is pruned.
             _ = self.values
 
     @property

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfrec_models.native import _limited, _self_test
 from tfrec_models.native._cache import Cache, Library
-from tfrec_models.native._compiler import SOURCES, Compiler, find_compilers
+from tfrec_models.native._compiler import SOURCES, UNITS, Compiler, find_compilers
 from tfrec_models.native._errors import BuildError, CacheError, UnloadableError
 from tfrec_models.native._flags import COMMON, ladder, processor
 from tfrec_models.native._limited import Deadline
@@ -115,7 +115,7 @@ def _first_that_works(compilers, directory, deadline):
     """The library of the first flags that work, and the compiler that made it."""
     _log.warning(
         "Compiling the native kernels with %s before the first step. This takes about half a "
-        "minute, once for a machine; after %.0f seconds training goes on without them.",
+        "minute, once for a machine; after %.0f seconds training continues without them.",
         " or ".join(compiler.name for compiler in compilers),
         deadline.left(),
     )
@@ -199,7 +199,7 @@ def _key(compiler):
     options = [option for flags in ladder() for option in flags.options]
     parts = [
         *(*compiler.command, compiler.version, tf.__version__, tf.version.GIT_VERSION),
-        *(*COMMON, *options, processor(), *platform.libc_ver()),
+        *(*COMMON, *UNITS.values(), *options, processor(), *platform.libc_ver()),
         *tf.sysconfig.get_compile_flags(),
         *tf.sysconfig.get_link_flags(),
     ]

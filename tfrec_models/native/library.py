@@ -35,7 +35,7 @@ class OnceLogger:
 class Loader:
     """Loads the kernels once for a process, whatever number of threads ask for them.
 
-    The kernels are never needed: whatever fails here, training goes on with TensorFlow's stock
+    The kernels are never needed: whatever fails here, training continues with TensorFlow's stock
     operations.
     """
 
@@ -82,7 +82,8 @@ class Loader:
                 module = tf.load_op_library(str(library.path))
             where = "a temporary file"
             _log.warning(
-                "The native kernels are compiled anew at every start, because %s.", _one_line(error)
+                "The native kernels are compiled again at every start, because %s.",
+                _one_line(error),
             )
         _log.info(
             "Lookups and optimizers use the native kernels in %s on CPU (flags: %s).",

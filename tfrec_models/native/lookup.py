@@ -13,7 +13,7 @@ from tfrec_models.native.library import is_native_available, kernels, tell_once
 
 DTYPES = (tf.float32, tf.bfloat16)
 
-# They run at once with other reads, and where nobody uses them they do not run.
+# They run at once with other reads, and where they are not used they do not run.
 register_read_only_resource_op("TfrecPooledLookup")
 register_read_only_resource_op("TfrecWeightGradients")
 

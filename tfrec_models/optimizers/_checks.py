@@ -164,7 +164,7 @@ def check_state(optimizer, variables, values):
         raise ValueError(
             f"{optimizer.name}: received a state of {len(values)} arrays, expected "
             f"{len(variables)}. Load the state into an optimizer of the same class and "
-            "hyper-parameters, built on the same variables. Nothing was loaded."
+            "hyperparameters, built on the same variables. Nothing was loaded."
         )
     for variable, value in zip(variables, values, strict=True):
         if tuple(variable.shape) != tuple(value.shape):

@@ -107,7 +107,7 @@ def _load_tables(variable, stack, tables, values):
 def _warn(optimizer, reason, what="all of it"):
     warnings.warn(
         f"Skipping the saved state of optimizer {optimizer.name!r}, {what}: {reason}. The weights "
-        "of the model are not concerned. To continue a training exactly, load the state into an "
+        "of the model are not affected. To continue a training exactly, load the state into an "
         "optimizer of the same class and settings, built on the same variables.",
         stacklevel=2,
     )

@@ -21,7 +21,7 @@ from tfrec_models.optimizers._state import load_state, save_state
 class CompositeOptimizer(keras.optimizers.Optimizer):
     """Sends embedding tables to one optimizer and every other variable to another.
 
-    Tables and dense layers want different rules and learning rates: row-wise Adagrad for the
+    Tables and dense layers need different rules and learning rates: row-wise Adagrad for the
     tables, say, and Adam with weight decay or gradient accumulation for the rest. To `compile`, to
     `.keras` files and to callbacks it is one object. A variable is a table when its name starts
     with one of `embedding_names`.

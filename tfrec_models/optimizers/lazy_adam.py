@@ -13,7 +13,7 @@ from tfrec_models.optimizers.base_row_optimizer import RowOptimizer
 class LazyAdam(RowOptimizer, keras.optimizers.Adam):
     """Adam that never walks a table: rows without a gradient keep weights and moments.
 
-    Dense Adam lets the moments of every row decay at every step, and goes on moving rows long
+    Dense Adam lets the moments of every row decay at every step, and continues moving rows long
     after their last gradient. Here both happen only in the steps where the row has a gradient, so
     a rare row's moments are averages over its own gradients; results differ slightly from dense
     Adam, and a step costs the same however many rows the table has. The bias correction counts

@@ -19,7 +19,7 @@ def warn_if_inexact(optimizer: Any) -> None:
 
     Keras's Adagrad, Adam, RMSprop and Ftrl square the gradients of repeated ids one by one where
     the definition squares their sum, and walk whole tables at every step. Keras's SGD without
-    momentum is exact and fast, and is let pass, as are optimizers that are not Keras's.
+    momentum is exact and fast, and is accepted, as are optimizers that are not Keras's.
 
     Args:
         optimizer: What was passed to `compile`. Of a `CompositeOptimizer` only the embedding part

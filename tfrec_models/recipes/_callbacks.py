@@ -16,7 +16,7 @@ def callbacks_of(recipe: Recipe, run: RunDirectory, resume: bool, plain: bool) -
     Args:
         recipe: `Recipe`.
         run: `RunDirectory`.
-        resume: bool, whether the log goes on.
+        resume: bool, whether the log continues.
         plain: bool, whether to print a line an epoch in place of Keras's bar.
     """
     callbacks, chosen = keras.callbacks, recipe.training

@@ -78,7 +78,7 @@ def _with_checked_labels(features, labels):
     wrong = labels[(labels != 0) & (labels != 1)]
     check = tf.debugging.Assert(
         tf.equal(tf.size(wrong), 0),
-        ["Labels must be 0 or 1, received others; mend the label's column of the log.", wrong],
+        ["Labels must be 0 or 1, received others; correct the label's column of the log.", wrong],
     )
     with tf.control_dependencies([check]):
         return features, tf.identity(labels)

@@ -30,7 +30,7 @@ class DataSection(Section):
     format: str | None = setting(
         None,
         choices=("parquet", "csv", "tfrecord"),
-        help="of the files; null to tell by their endings",
+        help="of the files; null to infer it from their names",
     )
     delimiter: str | None = setting(None, help="of text files; null for a tab or a comma")
     batch_size: int = setting(1024, least=1, help="rows a training step")

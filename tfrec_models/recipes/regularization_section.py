@@ -8,7 +8,7 @@ from tfrec_models.recipes._section import Section, setting
 
 @dataclasses.dataclass(frozen=True)
 class RegularizationSection(Section):
-    """What keeps a model from learning its training rows by heart."""
+    """What limits overfitting: L2 of rows, dropout and batch normalization."""
 
     key: ClassVar[str] = "regularization."
 

@@ -63,7 +63,7 @@ class RunDirectory:
 
     @property
     def backup(self) -> pathlib.Path:
-        """Where Keras keeps what an interrupted training goes on from."""
+        """Where Keras keeps what an interrupted training continues from."""
         return self.path / "backup"
 
     @classmethod
@@ -84,11 +84,11 @@ class RunDirectory:
 
     @classmethod
     def start(cls, path: str | os.PathLike, overwrite: bool, resume: bool) -> "RunDirectory":
-        """The folder of a new run, or of one that goes on.
+        """The folder of a new run, or of one that continues.
 
         Raises:
             FileExistsError: if there is something that must not be lost.
-            FileNotFoundError: with `resume`, if there is nothing to go on from.
+            FileNotFoundError: with `resume`, if there is nothing to continue from.
             ValueError: with both, `overwrite` and `resume`.
         """
         run = cls(pathlib.Path(path))
@@ -105,7 +105,7 @@ class RunDirectory:
             shutil.rmtree(run.path)
         elif is_run:
             state = "a finished run" if run.metrics.exists() else "a run that was interrupted"
-            advice = "" if run.metrics.exists() else "go on with --resume, "
+            advice = "" if run.metrics.exists() else "continue with --resume, "
             raise FileExistsError(
                 f"{path} holds {state}; {advice}choose another --out, or --overwrite it."
             )

@@ -31,7 +31,7 @@ def train(
     """Trains a recipe and writes what it reaches to a folder.
 
     `model.fit` trains; Keras's callbacks end it early, reduce learning rates, and keep what an
-    interrupted run goes on from, at the epoch after its last. On a terminal there is Keras's bar
+    interrupted run continues from, at the epoch after its last. On a terminal there is Keras's bar
     with time left and metrics; elsewhere one plain line an epoch. The same recipe on the same
     machine gives the same weights to the bit.
 
@@ -39,7 +39,7 @@ def train(
         recipe: `Recipe`.
         out: path of the run's folder; see `RunDirectory` for what is in it.
         overwrite: bool, whether to remove a run that is there.
-        resume: bool, whether to go on with a run that was interrupted there, with its recipe.
+        resume: bool, whether to continue with a run that was interrupted there, with its recipe.
         progress: bool, whether to show progress.
 
     Returns:

@@ -76,7 +76,7 @@ def save_png(figure, path):
     figure.set_dpi(_DPI)
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary)
-    # They stay there when the figure is written again, which finds them anew else.
+    # They stay there when the figure is written again, which computes them again otherwise.
     figure.set_layout_engine("none")
 
 

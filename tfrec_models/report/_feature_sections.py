@@ -12,7 +12,7 @@ def tables(paper):
     """The embedding tables and their memory."""
     series = paper.series([tables_of(run) or None for run in paper.runs])
     if not series:
-        return nothing("Neither a model nor a schema tells the tables.")
+        return nothing("Neither a model nor a schema names the tables.")
 
     def content(number, tables):
         pieces = [table_of_tables(tables)]

@@ -11,7 +11,7 @@ from tfrec_models.report._curves import thinned
 from tfrec_models.report._drawing import INK, MUTED, RUN_COLORS, new_figure
 from tfrec_models.report._features import TOPS
 
-# Bars of features or tables that a plot has room for.
+# Bars of features or tables that fit into a plot.
 MOST_BARS = 40
 _LONGEST_NAME = 26
 _HEIGHT = 2.9

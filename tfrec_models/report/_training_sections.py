@@ -61,7 +61,7 @@ def learning(paper):
         _html.paragraph(
             "Dashed: training, as the mean of an epoch's steps while the model changes. Solid: "
             "validation, after the epoch. Dotted: the epoch whose weights the model has. "
-            "Validation that turns while training goes on is overfitting.",
+            "Validation that turns while training continues is overfitting.",
             "muted",
         ),
         _html.group("side", drawn),

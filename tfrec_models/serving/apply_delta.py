@@ -14,7 +14,7 @@ def apply_delta(
     """Writes the version that a delta makes of its base.
 
     `base` stays as it is. The new version is written beside `out`, compared with the checksums in
-    the delta and renamed: a server, or whoever ends the process, sees all of it or nothing.
+    the delta and renamed: a server sees all of it or nothing, also where the process is killed.
 
     Args:
         base: path of the version that the delta was made on.

@@ -133,7 +133,7 @@ class Artifact:
         tolerance = 1e-3 if model.compute_dtype in ("float32", "float64") else 5e-2
         if not np.allclose(*logits, rtol=tolerance, atol=tolerance, equal_nan=True):
             raise ValueError(
-                f"{type(model).__name__} reads sparse_features otherwise than by lookups of its "
+                f"{type(model).__name__} reads sparse_features in other ways than lookups of its "
                 "embedding bag collections, which serving_candidates makes before it calls the "
                 "model. Leave request_features and request_dense out."
             )

@@ -55,7 +55,7 @@ class Levels:
 
         Raises:
             ValueError: on unknown names or columns, on one named twice, and where nothing is left
-                to tell candidates apart.
+                to distinguish candidates.
         """
         dense_names = list(dense_names)
         named = _checked_features(request_features, features, dense_names)
@@ -72,7 +72,7 @@ class Levels:
         if not levels.candidate.features and not levels.candidate.dense:
             raise ValueError(
                 "request_features and request_dense name all inputs of the model, received "
-                f"{list(chosen)} and {list(columns)}: nothing would tell candidates apart. Leave "
+                f"{list(chosen)} and {list(columns)}: nothing would distinguish candidates. Leave "
                 "out what belongs to the candidates."
             )
         return levels

@@ -27,7 +27,7 @@ def safe_names(features):
         if not stem[:1].isalpha() or keyword.iskeyword(stem):
             stem = f"f_{stem}"
         name = stem
-        # Graph names are told apart without regard to case, and `serving_rows` has weights beside
+        # Graph names are compared without regard to case, and `serving_rows` has weights beside
         # the ids of a feature.
         while taken & {name.lower(), weights_name(name).lower()}:
             numbers[stem] += 1

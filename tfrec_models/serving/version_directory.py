@@ -219,7 +219,7 @@ def _check_size(version):
     if version > _LARGEST:
         raise ValueError(
             f"version must be at most {_LARGEST}, an int64, received {version}: a server would "
-            "never see it. Give a smaller version, or take the directory with the largest away."
+            "never see it. Give a smaller version, or remove the directory with the largest."
         )
 
 

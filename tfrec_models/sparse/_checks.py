@@ -130,7 +130,7 @@ def checked_offsets(offsets, num_values, num_keys):
     return checked(
         offsets,
         offsets[-1] == tf.cast(num_values, offsets.dtype),
-        "offsets must end at the number of values. Received a last entry and a number of values of",
+        "offsets must end at the number of values, received a last entry and a number of values of",
         offsets[-1],
         tf.cast(num_values, offsets.dtype),
     )
@@ -156,7 +156,7 @@ def checked_lengths(lengths, num_values, num_keys):
     return checked(
         lengths,
         total == tf.cast(num_values, tf.int64),
-        "lengths must sum to the number of values. Received a sum and a number of values of",
+        "lengths must sum to the number of values, received a sum and a number of values of",
         total,
         tf.cast(num_values, tf.int64),
     )
@@ -168,7 +168,7 @@ def checked_weights(weights, values):
     return checked(
         weights,
         tf.shape(weights)[0] == tf.shape(values)[0],
-        "weights must be as long as values. Received lengths of",
+        "weights must be as long as values, received lengths of",
         tf.shape(weights)[0],
         tf.shape(values)[0],
     )

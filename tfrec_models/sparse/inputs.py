@@ -189,7 +189,7 @@ def _check_names(features, names):
 
 def _missing_message(missing, received):
     return (
-        f"Missing sparse features {missing}. Received {sorted(received)}. Add them to the input, "
+        f"sparse_features must have {missing}, received {sorted(received)}; add them to the input, "
         "or take them out of the feature_names of their tables."
     )
 
@@ -207,8 +207,8 @@ def _split_weights(ids, is_weighted, what):
         return ids, weights if is_weighted else None
     if is_weighted:
         raise ValueError(
-            f"{what} must come as a pair (ids, weights), since the embedding bag collection is "
-            "weighted. Received ids alone."
+            f"{what} must be a pair (ids, weights), since the embedding bag collection is "
+            "weighted, received ids alone."
         )
     return ids, None
 

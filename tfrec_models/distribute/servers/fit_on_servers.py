@@ -45,7 +45,7 @@ def fit_on_servers(
     max_pending: int | None = None,
     max_to_keep: int = 3,
 ) -> keras.callbacks.History:
-    """`model.fit` under ParameterServerStrategy, which Keras's own does not know.
+    """`model.fit` under ParameterServerStrategy, which Keras's own does not support.
 
     The tables lie in pieces on the servers, each with its optimizer state beside it; dense weights
     lie on the servers too, whole. A step reads the rows it needs, once each, and sends the summed
@@ -58,15 +58,15 @@ def fit_on_servers(
     nothing, the others may lose part of an update of the dense weights to another at the same
     moment. With `max_pending=1` steps follow one another, and the weights are those of one device.
 
-    A lost worker's step is given to another, or to itself once it is back; training goes on. A
+    A lost worker's step is given to another, or to itself once it is back; training continues. A
     step that was cut off while it updated may have updated some variables, and is then done again
     for them: no update is lost, at most one a lost worker is applied twice. A lost server takes
     its rows with it and the call raises `ConnectionError`. Start everything again: with a
-    `checkpoint_directory` the run goes on from its last checkpoint, and the steps since are lost.
+    `checkpoint_directory` the run continues from its last checkpoint, and the steps since are lost.
     The files are those of `fit`: what was trained here loads on one machine and the other way
     round.
 
-    A run that goes on lets each worker read and pass by its equal share of the batches that all
+    A run that continues lets each worker read and skip its equal share of the batches that all
     steps before took, over the data's repetitions. With one worker, `max_pending=1` and a dataset
     that is the same each time it ends with the weights of a run that was never interrupted, to the
     bit. Which of several workers takes a step is not determined, so with them it is a share and not
@@ -200,14 +200,14 @@ def fit_on_servers(
         raise ConnectionError(
             f"A parameter server was lost {lost or ''}, and its rows with it. Start all servers, "
             "workers and this script again"
-            + ("; the run goes on from its last checkpoint." if checkpoint else ".")
+            + ("; the run continues from its last checkpoint." if checkpoint else ".")
             + f" TensorFlow says: {error}"
         ) from error
     return model.history
 
 
 class _Run:
-    """Gives out steps, and keeps no more of them pending than it may."""
+    """Schedules steps, and keeps no more of them pending than it may."""
 
     def __init__(
         self, model, dataset_fn, steps_per_epoch, max_pending, checkpoint, save_every, steps_before

@@ -2,10 +2,10 @@
 
 
 def resume_position(position, steps_per_epoch, directory):
-    """The position to go on at.
+    """The position to continue at.
 
-    A run killed after the last step of an epoch goes on with the next: an epoch without a step has
-    no loss, and a callback would take the 0 of empty metrics for the best ever.
+    A run killed after the last step of an epoch continues with the next: an epoch without a step
+    has no loss, and a callback would take the 0 of empty metrics for the best of all.
 
     Args:
         position: dict, that of a checkpoint.

@@ -20,7 +20,7 @@ def server_strategy(
     """Returns a `ParameterServerStrategy`, once all workers and servers answer.
 
     For the chief, the process that calls `fit_on_servers`; all others call `run_server`.
-    TensorFlow's own constructor waits for an unreachable peer far longer than anyone would.
+    TensorFlow's own constructor waits for an unreachable peer for an hour or without end.
 
     Args:
         variable_partitioner: how variables are cut, such as
@@ -64,7 +64,7 @@ def run_server() -> None:
     """Serves as the "worker" or "ps" that TF_CONFIG says this is, until it is killed.
 
     Let whatever starts processes on the machine start a worker again when it dies: the run waits
-    for it and goes on. When a server dies the run ends with an error: start everything again.
+    for it and continues. When a server dies the run ends with an error: start everything again.
 
     Raises:
         ValueError: if TF_CONFIG is missing or wrong.

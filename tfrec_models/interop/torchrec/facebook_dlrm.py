@@ -103,7 +103,7 @@ def _in_torchrec_order(weight, model):
             f"top_l.0.weight must have {dim + num_pairs} columns, the {dim} of the dense vector "
             f"and {num_pairs} pairs, received {weight.shape[1]}; nothing was changed. "
             + (
-                f"That is the interaction {others[weight.shape[1]]!r}, which DLRM has not."
+                f"That is the interaction {others[weight.shape[1]]!r}, which DLRM does not have."
                 if weight.shape[1] in others
                 else "Make the DLRM with the same tables."
             )

@@ -15,7 +15,7 @@ def from_torchrec(module: Any) -> keras.layers.Layer:
     """Returns a layer or model of this package like a live TorchRec module, weights included.
 
     For a module in memory; state dicts in files are `load_torchrec_state_dict`'s and the
-    command's. Everything the module computes, the result does; a DLRM_Transformer therefore
+    command's. The result computes what the module does; a DLRM_Transformer therefore
     attends over the batch (see `InteractionTransformerArch`).
 
     Args:

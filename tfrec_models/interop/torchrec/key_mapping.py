@@ -20,7 +20,7 @@ def torchrec_entries(layer):
     """
     raise TypeError(
         f"TorchRec has no counterpart of {type(layer).__name__}; state dicts move for the layers "
-        "and models of tfrec_models that carry TorchRec's names."
+        "and models of tfrec_models that have TorchRec's names."
     )
 
 
@@ -58,7 +58,7 @@ def _(layer: layers.SwishLayerNorm):
 def _(layer: layers.Perceptron):
     if layer.batch_normalization:
         raise ValueError(
-            f"{layer.name!r} has batch normalization, which TorchRec's Perceptron has not; "
+            f"{layer.name!r} has batch normalization, which TorchRec's Perceptron does not have; "
             "save the model as a .keras file instead."
         )
     entries = under("_linear", layer.linear)

@@ -202,7 +202,7 @@ def _rule_for_tables(optimizer):
     if not isinstance(optimizer, (Adagrad, RowWiseAdagrad)):
         raise TypeError(
             "TorchRec's counterpart of the tables' optimizer must be EXACT_ADAGRAD or "
-            "EXACT_ROWWISE_ADAGRAD: use Adagrad or RowWiseAdagrad of tfrec_models.optimizers. "
-            f"Received {type(optimizer).__name__}."
+            f"EXACT_ROWWISE_ADAGRAD, received {type(optimizer).__name__}; use Adagrad or "
+            "RowWiseAdagrad of tfrec_models.optimizers."
         )
     return optimizer

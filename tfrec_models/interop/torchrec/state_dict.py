@@ -58,7 +58,7 @@ def load_torchrec_state_dict(
     All values are converted and checked before the first is written: nothing is changed unless
     everything fits.
 
-    Keys may carry the names of wrappers (`module.`, `_dmp_wrapped_module.`, `_orig_mod.` and
+    Keys may have the names of wrappers (`module.`, `_dmp_wrapped_module.`, `_orig_mod.` and
     others, in any number) and of a class that holds the model (`model.`). A `DLRM` or
     `DLRMTrain` with dot interaction also takes the state dicts of facebookresearch/dlrm (`emb_l`,
     `bot_l`, `top_l`): table i is the i-th of the collection, and the columns of the over arch's

@@ -44,21 +44,28 @@ struct Bags {
   }
 
   // Whether the splits are those of these rows: nothing below reads outside them.
-  bool IsValid() const {
-    if (num_features < 1 || num_bags % num_features != 0) return false;
-    if (!splits) return num_bags == num_rows_named;
-    bool is_rising = splits[0] == 0 && splits[num_bags] == num_rows_named;
-    for (int64_t bag = 0; bag < num_bags; ++bag) is_rising &= splits[bag] <= splits[bag + 1];
-    return is_rising;
-  }
+  bool IsValid() const;
 
   // Whether every row lies in a table of so many rows, or is left out.
-  bool RowsInRange(int64_t num_table_rows) const {
-    Row largest = -1;
-    for (int64_t i = 0; i < num_rows_named; ++i) largest = std::max(largest, rows[i]);
-    return static_cast<int64_t>(largest) < num_table_rows;
-  }
+  bool RowsInRange(int64_t num_table_rows) const;
 };
+
+// Not in the class, where they would be inline: see cores.h.
+template <typename Row>
+bool Bags<Row>::IsValid() const {
+  if (num_features < 1 || num_bags % num_features != 0) return false;
+  if (!splits) return num_bags == num_rows_named;
+  bool is_rising = splits[0] == 0 && splits[num_bags] == num_rows_named;
+  for (int64_t bag = 0; bag < num_bags; ++bag) is_rising &= splits[bag] <= splits[bag + 1];
+  return is_rising;
+}
+
+template <typename Row>
+bool Bags<Row>::RowsInRange(int64_t num_table_rows) const {
+  Row largest = -1;
+  for (int64_t i = 0; i < num_rows_named; ++i) largest = std::max(largest, rows[i]);
+  return static_cast<int64_t>(largest) < num_table_rows;
+}
 
 }  // namespace tfrec
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "id_map.h"
+#include "cores.h"
 #include "op_inputs.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -107,7 +107,7 @@ class AdmitIdsOp : public OpKernel {
     IdMapArrays arrays = {};
     int64_t* step = nullptr;
     OP_REQUIRES_OK(ctx, Open(ctx, variables, uses.size(), cells.size(), &arrays, &step));
-    Batch batch;
+    IdBatch batch;
     OP_REQUIRES_OK(ctx, Read(ids, splits, tables, &batch));
     Tensor* rows;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, ids.shape(), &rows));
@@ -123,7 +123,7 @@ class AdmitIdsOp : public OpKernel {
       for (int64_t t = from; t < to; ++t) {
         const int64_t table = t < num_tables ? t : -1;
         positions.clear();
-        PositionsOf(batch, table, &positions);
+        PositionsOf(batch, column_tables_, by_example_, table, &positions);
         if (table < 0) {
           for (const int32_t at : positions) out[at] = batch.ids[at];
           continue;
@@ -133,13 +133,12 @@ class AdmitIdsOp : public OpKernel {
         for (size_t i = 0; i < positions.size(); ++i) own_ids[i] = batch.ids[positions[i]];
         IdMapArrays own = arrays;
         own.tallies += t * kNumTallies;
-        Admission admission(tables_[t], own, stamp);
-        admission.Run(own_ids.data(), own_ids.size(), slots.data());
+        evicted[t] =
+            AdmitIds(tables_[t], own, stamp, own_ids.data(), own_ids.size(), slots.data());
         const int64_t first_slot = tables_[t].first_bucket * kBucketRows;
         for (size_t i = 0; i < positions.size(); ++i) {
           out[positions[i]] = slots[i] == kNoSlot ? -1 : slots[i] - first_slot;
         }
-        evicted[t] = admission.evicted();
       }
     });
     int64_t total = 0;
@@ -151,17 +150,8 @@ class AdmitIdsOp : public OpKernel {
   }
 
  private:
-  // The ids of a batch, and what tells the table of each.
-  struct Batch {
-    const int64_t* ids;
-    int64_t num_ids;
-    const int32_t* tables = nullptr;  // Of each id, or null.
-    const int64_t* splits = nullptr;  // Of bags, or null where each is one id.
-    int64_t num_bags;
-  };
-
   absl::Status Read(const Tensor& ids, const OpInputList& splits, const OpInputList& tables,
-                    Batch* batch) const {
+                    IdBatch* batch) const {
     batch->ids = ids.flat<int64_t>().data();
     batch->num_ids = batch->num_bags = ids.NumElements();
     if (batch->num_ids > std::numeric_limits<int32_t>::max()) {
@@ -190,27 +180,6 @@ class AdmitIdsOp : public OpKernel {
       return absl::InvalidArgumentError("There must be as many bags of each column.");
     }
     return absl::OkStatus();
-  }
-
-  // The positions of one table's ids, or of those not managed for -1.
-  void PositionsOf(const Batch& batch, int64_t table, std::vector<int32_t>* positions) const {
-    if (batch.tables) {
-      for (int64_t i = 0; i < batch.num_ids; ++i) {
-        if (batch.tables[i] == table) positions->push_back(i);
-      }
-      return;
-    }
-    const int64_t columns = column_tables_.size(), examples = batch.num_bags / columns;
-    for (int64_t column = 0; column < columns; ++column) {
-      if (column_tables_[column] != table) continue;
-      for (int64_t example = 0; example < examples; ++example) {
-        const int64_t bag = by_example_ ? example * columns + column : column * examples + example;
-        const int64_t end = batch.splits ? batch.splits[bag + 1] : bag + 1;
-        for (int64_t i = batch.splits ? batch.splits[bag] : bag; i < end; ++i) {
-          positions->push_back(i);
-        }
-      }
-    }
   }
 
   // Reads the variables in the order of the inputs.

@@ -264,6 +264,48 @@ class Admission {
   std::vector<int64_t> evicted_;
 };
 
+// The ids of a batch, and the table of each.
+struct IdBatch {
+  const int64_t* ids;
+  int64_t num_ids;
+  const int32_t* tables = nullptr;  // Of each id, or null.
+  const int64_t* splits = nullptr;  // Of bags, or null where each is one id.
+  int64_t num_bags;
+};
+
+// Appends the positions of one table's ids, or of those not managed for -1. column_tables: of each
+// column, where `tables` is null. A template for cores.h, as the next.
+template <typename Position>
+void PositionsOf(const IdBatch& batch, const std::vector<int64_t>& column_tables, bool by_example,
+                 int64_t table, std::vector<Position>* positions) {
+  if (batch.tables) {
+    for (int64_t i = 0; i < batch.num_ids; ++i) {
+      if (batch.tables[i] == table) positions->push_back(i);
+    }
+    return;
+  }
+  const int64_t columns = column_tables.size(), examples = batch.num_bags / columns;
+  for (int64_t column = 0; column < columns; ++column) {
+    if (column_tables[column] != table) continue;
+    for (int64_t example = 0; example < examples; ++example) {
+      const int64_t bag = by_example ? example * columns + column : column * examples + example;
+      const int64_t end = batch.splits ? batch.splits[bag + 1] : bag + 1;
+      for (int64_t i = batch.splits ? batch.splits[bag] : bag; i < end; ++i) {
+        positions->push_back(i);
+      }
+    }
+  }
+}
+
+// Admits a batch's ids; see `Admission`. Returns the evicted slots.
+template <typename Id>
+std::vector<int64_t> AdmitIds(const IdMapTable& table, const IdMapArrays& arrays, int32_t step,
+                              const Id* ids, int64_t count, int64_t* slots) {
+  Admission admission(table, arrays, step);
+  admission.Run(ids, count, slots);
+  return admission.evicted();
+}
+
 }  // namespace tfrec
 
 #endif  // TFREC_MODELS_NATIVE_ID_MAP_H_

@@ -7,7 +7,7 @@
 namespace tfrec {
 
 // An array, or none. An empty array is present: its pointer may be null, as that of TensorFlow's
-// empty tensors is, so the pointer cannot tell the two apart.
+// empty tensors is, so the pointer does not distinguish the two.
 template <typename T>
 class OptionalArray {
  public:

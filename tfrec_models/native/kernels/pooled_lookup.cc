@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "cores.h"
 #include "op_inputs.h"
-#include "pool_bags.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
 

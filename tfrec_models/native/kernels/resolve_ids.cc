@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cores.h"
 #include "op_inputs.h"
-#include "resolve_ids.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
@@ -87,17 +87,10 @@ class ResolveIdsOp : public OpKernel {
     Row* out = rows->flat<Row>().data();
     constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
     std::atomic<int64_t> least(kNone);
-    const int64_t batch_size = bags.num_bags / features;
     const int64_t cost = 4 + 2 * bags.num_rows_named / std::max<int64_t>(bags.num_bags, 1);
     ParallelForOf(ctx)(bags.num_bags, cost, [&](int64_t first, int64_t last) {
-      int64_t first_refused = kNone;
-      for (int64_t bag = first; bag < last; ++bag) {
-        const IdRange& range = ranges_[by_example_ ? bag % features : bag / batch_size];
-        const int64_t begin = bags.First(bag);
-        const int64_t at =
-            ResolveIds(bags.rows + begin, bags.End(bag) - begin, range, out + begin);
-        if (at >= 0) first_refused = std::min(first_refused, begin + at);
-      }
+      const int64_t at = ResolveBags(bags, ranges_, by_example_, first, last, out);
+      const int64_t first_refused = at < 0 ? kNone : at;
       int64_t known = least.load();
       while (first_refused < known && !least.compare_exchange_weak(known, first_refused)) {
       }

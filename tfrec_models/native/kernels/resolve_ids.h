@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "bags.h"
 
 namespace tfrec {
 
@@ -60,6 +63,24 @@ int64_t ResolveIds(const Id* ids, int64_t count, const IdRange& range, Row* rows
       rows[i] = static_cast<Row>(ResolveOutOfRange(id, range));
       if (range.policy == kError && refused < 0) refused = i;
     }
+  }
+  return refused;
+}
+
+// Resolves the ids of the bags [first, last). ranges: of each feature; by_example: whether bags lie
+// example by example.
+//
+// Returns the position of the first id that a table refuses, or -1.
+template <typename Id, typename Row>
+int64_t ResolveBags(const Bags<Id>& bags, const std::vector<IdRange>& ranges, bool by_example,
+                    int64_t first, int64_t last, Row* rows) {
+  const int64_t features = ranges.size(), batch_size = bags.num_bags / features;
+  int64_t refused = -1;
+  for (int64_t bag = first; bag < last; ++bag) {
+    const IdRange& range = ranges[by_example ? bag % features : bag / batch_size];
+    const int64_t begin = bags.First(bag);
+    const int64_t at = ResolveIds(bags.rows + begin, bags.End(bag) - begin, range, rows + begin);
+    if (at >= 0 && refused < 0) refused = begin + at;
   }
   return refused;
 }

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
+#include "cores.h"
 #include "op_inputs.h"
-#include "sum_rows.h"
 
 namespace tfrec {
 
@@ -34,17 +34,8 @@ absl::Status ReadRowGradients(tensorflow::OpKernelContext* ctx, RowGradients<G>*
   }
   const int64_t occurrences = places[0].NumElements();
   *num_rows = starts[0].NumElements() - 1;
-  bool is_valid = *num_rows >= 0 && gradients->starts[0] == 0 &&
-                  gradients->starts[*num_rows] == occurrences &&
-                  (!scales.size() || scales[0].NumElements() == occurrences);
-  for (int64_t k = 0; k < *num_rows; ++k) {
-    is_valid &= gradients->starts[k] < gradients->starts[k + 1];
-  }
-  const uint32_t num_places = static_cast<uint32_t>(upstream->dim_size(0));
-  for (int64_t i = 0; i < occurrences; ++i) {
-    is_valid &= static_cast<uint32_t>(gradients->places[i]) < num_places;
-  }
-  if (!is_valid) {
+  if ((scales.size() && scales[0].NumElements() != occurrences) ||
+      !AreValid(*gradients, *num_rows, occurrences, upstream->dim_size(0))) {
     return absl::InvalidArgumentError("starts, places and scales must be those of the upstream.");
   }
   return absl::OkStatus();

@@ -5,14 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "cores.h"
 #include "large_pages.h"
 #include "op_inputs.h"
 #include "row_gradients_input.h"
-#include "row_rules.h"
 #include "sort_keys.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
-#include "update_rows.h"
 
 namespace tfrec {
 
@@ -140,15 +139,9 @@ class UpdateRowsOp : public OpKernel {
   static absl::Status CheckRows(OpKernelContext* ctx, const Tensor& rows, int64_t num_table_rows) {
     const Row* numbers = rows.flat<Row>().data();
     const int64_t count = rows.NumElements();
-    bool is_inside = true, is_rising = true;
-    Row before = -1;
-    for (int64_t k = 0; k < count; ++k) {
-      is_inside &= numbers[k] >= 0 && numbers[k] < num_table_rows;
-      is_rising &= before < numbers[k];
-      before = numbers[k];
-    }
-    if (!is_inside) return RowOutsideTable(num_table_rows);
-    if (is_rising || AreDistinct(numbers, count, ThreadsOf(ctx), ParallelForOf(ctx))) {
+    const RowOrder order = OrderOf(numbers, count, num_table_rows);
+    if (order == kOutside) return RowOutsideTable(num_table_rows);
+    if (order == kRising || AreDistinct(numbers, count, ThreadsOf(ctx), ParallelForOf(ctx))) {
       return absl::OkStatus();
     }
     return absl::InvalidArgumentError("The rows of an update must be distinct.");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "optional_array.h"
 #include "parallel.h"
@@ -56,6 +57,33 @@ struct RowGradients {
     }
   }
 };
+
+// Whether `starts` rise from 0 to the number of occurrences, and all places lie in `upstream`.
+template <typename G>
+bool AreValid(const RowGradients<G>& gradients, int64_t num_rows, int64_t occurrences,
+              int64_t num_upstream) {
+  bool is_valid = num_rows >= 0 && gradients.starts[0] == 0 &&
+                  gradients.starts[num_rows] == occurrences;
+  for (int64_t k = 0; k < num_rows; ++k) {
+    is_valid &= gradients.starts[k] < gradients.starts[k + 1];
+  }
+  const uint32_t num_places = static_cast<uint32_t>(num_upstream);
+  for (int64_t i = 0; i < occurrences; ++i) {
+    is_valid &= static_cast<uint32_t>(gradients.places[i]) < num_places;
+  }
+  return is_valid;
+}
+
+// Sums up the gradients of the rows [first, last) into `sums`, (rows, dim).
+template <typename G>
+void SumRows(const RowGradients<G>& gradients, int64_t first, int64_t last, G* sums) {
+  const int64_t dim = gradients.dim;
+  std::vector<float> buffer(dim);
+  for (int64_t k = first; k < last; ++k) {
+    const float* sum = gradients.Sum(k, buffer.data());
+    for (int64_t d = 0; d < dim; ++d) sums[k * dim + d] = static_cast<G>(sum[d]);
+  }
+}
 
 }  // namespace tfrec
 

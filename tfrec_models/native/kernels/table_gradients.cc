@@ -1,8 +1,8 @@
 // The gradient of a pooled lookup: which bags each row is in, and the sums over them.
 
 #include <cstdint>
-#include <vector>
 
+#include "cores.h"
 #include "op_inputs.h"
 #include "row_gradients_input.h"
 #include "tensorflow/core/framework/op.h"
@@ -115,13 +115,8 @@ class SumRowsOp : public OpKernel {
     Tensor* sums;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {num_rows, gradients.dim}, &sums));
     T* out = sums->flat<T>().data();
-    const int64_t dim = gradients.dim;
-    ParallelForOf(ctx)(num_rows, dim + 50, [&](int64_t first, int64_t last) {
-      std::vector<float> buffer(dim);
-      for (int64_t k = first; k < last; ++k) {
-        const float* sum = gradients.Sum(k, buffer.data());
-        for (int64_t d = 0; d < dim; ++d) out[k * dim + d] = static_cast<T>(sum[d]);
-      }
+    ParallelForOf(ctx)(num_rows, gradients.dim + 50, [&](int64_t first, int64_t last) {
+      SumRows(gradients, first, last, out);
     });
   }
 };

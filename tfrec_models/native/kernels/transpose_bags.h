@@ -31,31 +31,13 @@ class TransposeBags {
   // Args: the bags, of which no row is 2**63 - 1; weights: absent, or one for each row named;
   // mean: whether each bag's gradient is shared out among its rows.
   TransposeBags(const Bags<Row>& bags, OptionalArray<const float> weights, bool mean,
-                int64_t threads, const ParallelFor& parallel_for)
-      : bags_(bags), weights_(weights), mean_(mean), threads_(threads),
-        parallel_for_(parallel_for) {
-    CountKept();
-    payload_bits_ = BitsOf(std::max<int64_t>(weights ? bags.num_rows_named : bags.num_bags, 1));
-    row_bits_ = BitsOf(largest_row_);
-    if (row_bits_ + payload_bits_ <= 64) {
-      Sort(narrow_);
-    } else {
-      Sort(wide_);
-    }
-  }
+                int64_t threads, const ParallelFor& parallel_for);
 
   int64_t num_occurrences() const { return num_kept_; }
   int64_t num_rows() const { return num_rows_; }
   bool has_scales() const { return weights_ || mean_; }
 
-  void Write(const RowsOut<Row>& out) const {
-    if (narrow_) {
-      Write(narrow_.get(), out);
-    } else if (wide_) {
-      Write(wide_.get(), out);
-    }
-    out.starts[num_rows_] = static_cast<int32_t>(num_kept_);
-  }
+  void Write(const RowsOut<Row>& out) const;
 
  private:
   __extension__ typedef unsigned __int128 Wide;
@@ -166,6 +148,31 @@ class TransposeBags {
   std::unique_ptr<uint64_t[]> narrow_;
   std::unique_ptr<Wide[]> wide_;
 };
+
+// Not in the class, where they would be inline: see cores.h.
+template <typename Row>
+TransposeBags<Row>::TransposeBags(const Bags<Row>& bags, OptionalArray<const float> weights,
+                                  bool mean, int64_t threads, const ParallelFor& parallel_for)
+    : bags_(bags), weights_(weights), mean_(mean), threads_(threads), parallel_for_(parallel_for) {
+  CountKept();
+  payload_bits_ = BitsOf(std::max<int64_t>(weights ? bags.num_rows_named : bags.num_bags, 1));
+  row_bits_ = BitsOf(largest_row_);
+  if (row_bits_ + payload_bits_ <= 64) {
+    Sort(narrow_);
+  } else {
+    Sort(wide_);
+  }
+}
+
+template <typename Row>
+void TransposeBags<Row>::Write(const RowsOut<Row>& out) const {
+  if (narrow_) {
+    Write(narrow_.get(), out);
+  } else if (wide_) {
+    Write(wide_.get(), out);
+  }
+  out.starts[num_rows_] = static_cast<int32_t>(num_kept_);
+}
 
 }  // namespace tfrec
 

@@ -48,6 +48,21 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
   }
 }
 
+enum RowOrder { kOutside, kRising, kInAnyOrder };
+
+// Whether a row lies outside the table, or else whether each is larger than the one before it.
+template <typename Row>
+RowOrder OrderOf(const Row* rows, int64_t count, int64_t num_table_rows) {
+  bool is_inside = true, is_rising = true;
+  Row before = -1;
+  for (int64_t k = 0; k < count; ++k) {
+    is_inside &= rows[k] >= 0 && rows[k] < num_table_rows;
+    is_rising &= before < rows[k];
+    before = rows[k];
+  }
+  return !is_inside ? kOutside : is_rising ? kRising : kInAnyOrder;
+}
+
 }  // namespace tfrec
 
 #endif  // TFREC_MODELS_NATIVE_UPDATE_ROWS_H_

@@ -1,6 +1,0 @@
-// All operations in one unit: TensorFlow's headers take most of the time to compile.
-#include "pooled_lookup.cc"
-#include "row_updates.cc"
-#include "resolve_ids.cc"
-#include "table_gradients.cc"
-#include "id_map.cc"
