@@ -9,7 +9,13 @@ import pyarrow.compute as pc
 
 from tfrec_models.datasets._packed import splits_of
 
-_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 _TEXTS = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -67,11 +73,8 @@ class Block:
         return dataclasses.replace(self, batch=self.batch.take(pa.array(rows)), rows=rows)
 
     def column(self, name):
-        """A column as an Arrow array; dictionaries are written out."""
-        array = self.batch.column(name)
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
-        return array
+        """A column as an Arrow array; dictionaries and runs are written out, lists lie in order."""
+        return _written_out(self.batch.column(name))
 
     def error(self, column, message, row=None):
         """A `RowError` that says where."""
@@ -96,6 +99,24 @@ class Bags:
     lengths: np.ndarray | None
     weights: np.ndarray | None
     is_null: np.ndarray | None
+
+
+def _written_out(array):
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _written_out(array.storage)
+    if pa.types.is_dictionary(kind):
+        return array.dictionary_decode()
+    if pa.types.is_run_end_encoded(kind):
+        return pc.run_end_decode(array)
+    if is_list(kind):
+        values = kind.value_type
+        if pa.types.is_dictionary(values):
+            values = values.value_type
+        is_view = pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)
+        if is_view or values != kind.value_type:
+            return array.cast(pa.large_list(values))
+    return array
 
 
 def is_list(array_type):

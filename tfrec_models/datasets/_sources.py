@@ -68,6 +68,13 @@ def open_files(files, format, schema, columns, delimiter=None):
     """Opens listed files of a format."""
     if delimiter is not None and format != "csv":
         raise ValueError(f"delimiter goes with format 'csv', received format {format!r}.")
+    if delimiter is not None and (
+        not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"'
+    ):
+        raise ValueError(
+            f"delimiter must be one character that is no quote and no line end, received "
+            f"{delimiter!r}."
+        )
     if format == "parquet":
         return ParquetSource(files, columns)
     if format == "csv":

@@ -152,6 +152,11 @@ def _notes(schema, label, dense, sparse):
                 f"dense column {column.name!r} has no number in {found['missing']:.1%} of its "
                 "rows and no `fill`."
             )
+        if found["infinite"] and column.transform != "clip":
+            notes.append(
+                f"dense column {column.name!r} has an infinite number in {found['infinite']:.1%} "
+                "of its rows."
+            )
         least = found["min"]
         if column.transform == "log" and least is not None and least + column.offset <= 0:
             notes.append(
