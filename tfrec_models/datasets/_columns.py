@@ -109,13 +109,14 @@ def _written_out(array):
         return array.dictionary_decode()
     if pa.types.is_run_end_encoded(kind):
         return pc.run_end_decode(array)
-    if is_list(kind):
-        values = kind.value_type
-        if pa.types.is_dictionary(values):
-            values = values.value_type
-        is_view = pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)
-        if is_view or values != kind.value_type:
-            return array.cast(pa.large_list(values))
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        lengths = pc.list_value_length(array).fill_null(0).to_numpy()
+        splits = pa.array(splits_of(lengths))
+        # Arrow's own cast takes lists that do not lie in order for empty ones.
+        lists = pa.LargeListArray.from_arrays(splits, array.flatten(), mask=array.is_null())
+        return _written_out(lists)
+    if is_list(kind) and pa.types.is_dictionary(kind.value_type):
+        return array.cast(pa.large_list(kind.value_type.value_type))
     return array
 
 
