@@ -247,6 +247,9 @@ def test_crosses_missing_values_and_hexadecimals():
     assert ids[:2].tolist() == [[bag[0] for bag in row] for row in expected]
     assert ids[:, 2].tolist() == [255 % 200, 16, 5]
     assert ids[2].tolist() == [99, 3, 5, 0]
+    schema.sparse[3] = Sparse("a_b", cross=("a", "b"), num_ids=5, missing=5)
+    message = error_of(table, schema).replace("\\'", "'")
+    assert "column 'a_b': missing must be below the 5 ids of its table, received 5" in message
 
 
 def test_transforms():
@@ -462,9 +465,9 @@ def test_headers_line_ends_and_columns_of_text(tmp_path):
     assert "begins with a header, which the schema's column_names says" in error_of(path, bare)
     path.write_bytes(b"1,2\n0,3\n")
     assert len(list(read(path, bare, 1))) == 2
-    assert "must name the columns; for files without a header, give column_names" in error_of(
-        path, schema
-    )
+    message = error_of(path, schema)
+    assert "must name the columns, separated by" in message
+    assert "for files without a header, give column_names to the schema" in message
     path.write_bytes(b"y,x\n1,2\n0\n")
     assert f"{path}, line 3, has 1 fields, expected 2. Repair or remove" in error_of(path, schema)
     path.write_bytes(b"y,x\n\n1,2\n\n0\n")
@@ -553,6 +556,13 @@ def test_infinite_numbers(tmp_path):
         assert features["dense_features"].numpy().tolist() == [[1], [expected]]
         swapped = table.rename_columns(["x", "y"])
         assert "'y': holds" in error_of(swapped, Schema("y")).replace("\\'", "'")
+    weighted = Schema(None, [], [Sparse("s", ids="integer", num_ids=9, weights="w")])
+    for table in (
+        pa.table({"s": [1, 2], "w": [1, np.inf]}),
+        pa.table({"s": [[1], [2, 3]], "w": [[1], [1, 1e300]]}),
+    ):
+        message = error_of(table, weighted).replace("\\'", "'")
+        assert "row 1, column 'w': holds a number that is infinite" in message
     path = tmp_path / "log.csv"
     path.write_text("y,x\n1,2\n0,inf\n")
     assert "line 3, column 'x': holds inf" in error_of(path, Schema("y", [Dense("x")])).replace(
@@ -630,6 +640,9 @@ def test_argument_errors(arguments, message):
     """Each bad argument is refused by name."""
     with pytest.raises(ValueError, match=message):
         read(numbered(0, 3), NUMBERED, **{"batch_size": 2, **arguments})
+    for schema in ("schema.yaml", {"label": "y"}):
+        with pytest.raises(TypeError, match=r"schema must be a Schema, .* Schema.load\(path\)"):
+            read(numbered(0, 3), schema, 2)
 
 
 def test_source_errors(tmp_path):

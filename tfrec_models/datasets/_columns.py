@@ -205,6 +205,8 @@ def _single(block, column, array):
     weights = None
     if column.weights:
         weights = numbers_of(block, column.weights).astype(np.float32)
+        if not np.isfinite(weights).all():
+            raise _infinite(block, column, int(np.argmin(np.isfinite(weights))))
     if not array.null_count:
         return Bags(array, None, weights, None)
     valid = array.is_valid().to_numpy(zero_copy_only=False)
@@ -264,7 +266,16 @@ def _weights_of_lists(block, column, lengths):
     if np.isnan(weights).any():
         row = int(np.searchsorted(np.cumsum(lengths), np.argmax(np.isnan(weights)), side="right"))
         raise block.error(column.weights, "is null or NaN; repair the row.", row)
+    if not np.isfinite(weights).all():
+        number = np.argmin(np.isfinite(weights))
+        row = int(np.searchsorted(np.cumsum(lengths), number, side="right"))
+        raise _infinite(block, column, row)
     return weights
+
+
+def _infinite(block, column, row):
+    what = "holds a number that is infinite in float32; repair the row."
+    return block.error(column.weights, what, row)
 
 
 def _kept(values, weights, lengths, keep):

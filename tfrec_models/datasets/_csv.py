@@ -139,7 +139,7 @@ class CsvSource:
             return None
         delimiter = self._delimiter or ("\t" if "\t" in _QUOTED.sub("", first) else ",")
         fields = _fields_of(file, first, delimiter)
-        self._check_header(file, fields)
+        self._check_header(file, fields, delimiter)
         partition = {name for name, _ in file.partition}
         convert = pyarrow.csv.ConvertOptions(
             column_types=self._types,
@@ -218,7 +218,7 @@ class CsvSource:
             raise ValueError(f"{file.path}, line 1 {error.what}. Write the file again.") from error
         return line.rstrip(b"\r").decode("utf-8", "replace").lstrip("\ufeff")
 
-    def _check_header(self, file, fields):
+    def _check_header(self, file, fields, delimiter):
         if self._names is None:
             of_folders = [name for name, _ in file.partition if name not in fields]
             there = [*fields, *of_folders]
@@ -226,8 +226,8 @@ class CsvSource:
                 check_columns(file.path, self._columns, there)
             except ValueError as error:
                 raise ValueError(
-                    f"{error} The first line must name the columns; for files without a header, "
-                    "give column_names to the schema."
+                    f"{error} The first line must name the columns, separated by {delimiter!r}; "
+                    "for files without a header, give column_names to the schema."
                 ) from None
         elif set(self._columns) <= set(fields) or fields == self._names:
             raise ValueError(

@@ -82,16 +82,19 @@ class Encoder:
         except BadValue as error:
             raise block.error(column.name, str(error), _row_of(bags, error.number)) from None
         if bags.is_null is not None:
-            if column.missing >= self._num_ids[column.name]:
-                raise block.error(
-                    column.name,
-                    f"missing must be below the {self._num_ids[column.name]} ids of its table, "
-                    f"received {column.missing}.",
-                )
+            self._check_missing(block, column)
             every = np.full(len(bags.values), column.missing, np.int64)
             every[~bags.is_null] = ids
             ids = every
         return ids, bags.lengths, bags.weights
+
+    def _check_missing(self, block, column):
+        if column.missing >= self._num_ids[column.name]:
+            raise block.error(
+                column.name,
+                f"missing must be below the {self._num_ids[column.name]} ids of its table, "
+                f"received {column.missing}.",
+            )
 
     def _cross(self, block, column):
         parts = [block.column(name) for name in column.cross]
@@ -113,6 +116,7 @@ class Encoder:
             raise block.error(
                 column.name, "crosses a null; declare missing=<id>, or repair the row.", row
             )
+        self._check_missing(block, column)
         kept = [part.filter(pa.array(~missing)) for part in parts]
         prints = [fingerprints_of(block, n, p) for n, p in zip(column.cross, kept, strict=True)]
         ids = np.full(len(missing), column.missing, np.int64)

@@ -98,6 +98,8 @@ class _Moments:
 
     def result(self, before):
         names = ("count", "mean", "sum_of_squares")
+        if before is None and not self._state[0]:
+            raise ValueError("There are no rows to learn a mean from; fit a log with rows.")
         if before is not None:
             self._state = _joined_moments([before[name] for name in names], self._state)
         return dict(zip(names, self._state, strict=True))

@@ -23,6 +23,15 @@ _ENDINGS = {
 }
 
 
+def check_schema_type(schema):
+    """Raises TypeError on what is no `Schema`, such as the path of one."""
+    if not hasattr(schema, "sparse_feature_names"):
+        raise TypeError(
+            f"schema must be a Schema, received {type(schema).__name__}; read a file by "
+            "Schema.load(path)."
+        )
+
+
 def open_source(source, schema, columns, format=None, delimiter=None, filesystem=None):
     """Opens files or a table.
 

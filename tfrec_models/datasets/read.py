@@ -8,7 +8,7 @@ from tfrec_models._checks.arguments import check_positive
 from tfrec_models.datasets._batches import Batches, Order
 from tfrec_models.datasets._dataset import Form, dataset_of
 from tfrec_models.datasets._encode import Encoder
-from tfrec_models.datasets._sources import open_source
+from tfrec_models.datasets._sources import check_schema_type, open_source
 from tfrec_models.datasets.schema import Schema
 
 
@@ -89,6 +89,7 @@ def read(
     [1. 0.] [[2], [0]]
     [1.] [[1]]
     """
+    check_schema_type(schema)
     check_positive("batch_size", batch_size)
     check_positive("num_threads", num_threads)
     order = Order.checked(shuffle, seed, shuffle_buffer, shard)
