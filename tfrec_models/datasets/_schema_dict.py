@@ -1,5 +1,6 @@
 """Plain dicts of a schema, as files have them, checked and made into its columns."""
 
+import collections
 import dataclasses
 import numbers
 
@@ -73,8 +74,7 @@ def _check_vocabulary(what, values):
             f"{what} must be a list of str, received {shown!r}; in YAML, put numbers in quotes."
         )
     if len(set(values)) < len(values):
-        seen: set[str] = set()
-        twice = next(value for value in values if value in seen or seen.add(value))
+        twice = next(value for value, count in collections.Counter(values).items() if count > 1)
         raise ValueError(f"{what} must have distinct values, received {twice!r} twice.")
 
 
