@@ -94,12 +94,17 @@ def test_forms_of_inputs():
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_each_row_once_by_all_shards(tmp_path, count):
-    """Shuffled, over two epochs: the parts of all workers are all rows, equal to one row."""
+    """Shuffled, over two epochs: the parts of all workers are all rows, equal to one row.
+
+    A strategy of several workers divides none of them again.
+    """
     folder = write(tmp_path, [120, 7, 333])
     shards = [
         read(folder, NUMBERED, 32, shuffle=True, seed=3, shuffle_buffer=64, shard=(i, count))
         for i in range(count)
     ]
+    policies = {shard.options().experimental_distribute.auto_shard_policy.name for shard in shards}
+    assert policies == {"AUTO" if count == 1 else "OFF"}
     epochs = [[numbers(shard) for shard in shards] for _ in range(2)]
     for parts in epochs:
         assert sorted(n for part in parts for n in part) == list(range(460))

@@ -49,8 +49,9 @@ def read(
         seed: int or None, fixes the shuffling.
         shuffle_buffer: int, rows that are shuffled together.
         drop_remainder: bool, whether to leave a smaller last batch out.
-        shard: pair of int (index, count): the part of one of `count` workers. Parts differ by
-            one row at most. Shuffled parts need a seed, the same for all workers.
+        shard: pair of int (index, count): the part of one of `count` workers, which no strategy
+            divides again. Parts differ by one row at most. Shuffled parts need a seed, the same
+            for all workers.
         labels: bool, whether to read labels; False gives features alone.
         num_threads: int, threads that turn columns into inputs, beside one that reads.
         format: str or None: "parquet", "csv" or "tfrecord"; None to tell by the files' endings.
