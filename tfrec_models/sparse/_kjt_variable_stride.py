@@ -44,7 +44,7 @@ def _strides(keys, strides, num_bags):
     if strides is None:
         strides = tf.fill([len(keys)], num_bags // count)
     else:
-        strides = tf.cast(_checks.as_integer(strides, "stride_per_key_per_rank"), num_bags.dtype)
+        strides = tf.cast(_integers(strides, "stride_per_key_per_rank"), num_bags.dtype)
         if strides.shape.rank != 2 or strides.shape[0] not in (None, len(keys)):
             raise ValueError(
                 "stride_per_key_per_rank must have a list of strides, one for each rank, for each "
@@ -69,10 +69,18 @@ def _indices(keys, inverse_indices):
         )
     names, indices = list(inverse_indices[0]), inverse_indices[1]
     missing = [key for key in keys if key not in names]
-    indices = _checks.as_integer(indices, "inverse_indices")
+    indices = _integers(indices, "The tensor of inverse_indices")
     if missing or indices.shape.rank != 2 or indices.shape[0] not in (None, len(names)):
         raise ValueError(
             f"inverse_indices must have a row for each of the keys {list(keys)}, received those of "
             f"{names} with a tensor of shape {indices.shape}."
         )
     return tf.gather(indices, tf.constant([names.index(key) for key in keys], tf.int32))
+
+
+def _integers(values, what):
+    """Integers in the shape they are given in."""
+    values = tf.convert_to_tensor(values)
+    if not values.dtype.is_integer:
+        raise TypeError(f"{what} must hold integers, received {values.dtype.name}.")
+    return values
