@@ -60,6 +60,7 @@ OTHER_NAMES = {
 
 _DEVICE = "TensorFlow places tensors, by `tf.device` if asked"
 _RANKS = "ids do not travel between ranks; strategies of `tf.distribute` shard batches"
+_REPEATED = "bags that examples share are repeated where a KeyedJaggedTensor is made"
 _CACHE = "a cache that TorchRec passes on; computed where needed"
 _VIRTUAL = "there are no virtual tables: a table has its number of rows"
 _STRINGS = "dtypes and poolings are strings here"
@@ -81,7 +82,6 @@ REASONS = {
     "dist_splits": _RANKS,
     "dist_tensors": _RANKS,
     "stride_per_key_per_rank": _RANKS,
-    "argument stride_per_key_per_rank": _RANKS,
     "sync": "nothing is computed on another device and waited for",
     "unsync": "nothing is computed on another device and waited for",
     "JaggedTensorMeta": "for torch.fx",
@@ -98,8 +98,8 @@ REASONS = {
     "argument length_per_key": _CACHE,
     "argument lengths_offset_per_key": _CACHE,
     "argument offset_per_key": _CACHE,
-    "reorder_inverse_indices": "for variable strides over ranks",
-    "process_pooled_embeddings": "for variable strides over ranks",
+    "reorder_inverse_indices": _REPEATED,
+    "process_pooled_embeddings": _REPEATED,
     "need_indices": "the ids are those of the input",
     "argument need_indices": "the ids are those of the input",
     "argument use_gather_select": "a choice between kernels of torch",
@@ -130,7 +130,6 @@ REASONS = {
     "argument enable_embedding_update": "for the streaming updates of inference servers",
     "argument stash_weights": "for GPU memory",
     "argument stride_per_key": "every feature has the same number of examples",
-    "argument inverse_indices": "every feature has the same number of examples",
 }  # fmt: skip
 
 _NOT_YET = "not yet"

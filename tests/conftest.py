@@ -30,6 +30,14 @@ tf.config.set_logical_device_configuration(
 # What these folders test is the same with XLA, which is half of a small model's first step.
 WITHOUT_XLA = {"datasets", "metrics", "optimizers", "recipes", "report", "sparse"}
 
+# Their tests take minutes. Begun first, none of them is left for one process while others idle.
+LONGEST_FIRST = {
+    "test_fit_on_servers.py",
+    "test_multi_worker.py",
+    "test_outside_python.py",
+    "test_threads.py",
+}
+
 
 def pytest_addoption(parser):
     """How long the properties in `tests/properties` are tried."""
@@ -55,6 +63,10 @@ def pytest_terminal_summary(terminalreporter, config):
 def seed_line(config):
     option = config.option
     return f"hypothesis: --examples {option.examples} --hypothesis-seed {option.hypothesis_seed}"
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST_FIRST)
 
 
 def pytest_collection_finish():

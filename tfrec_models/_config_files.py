@@ -19,10 +19,18 @@ def save_config(config, path):
 
 
 def load_config(path):
-    """The plain data of a YAML or JSON file."""
+    """The plain data of a YAML or JSON file.
+
+    Raises:
+        ValueError: on a file that is neither; names it and the place.
+    """
     is_json = _is_json(path)
     with open(path, encoding="utf-8") as file:
-        return json.load(file) if is_json else yaml.load(file, Loader=yaml.CSafeLoader)
+        try:
+            return json.load(file) if is_json else yaml.load(file, Loader=yaml.CSafeLoader)
+        except (ValueError, yaml.YAMLError) as error:
+            kind = "JSON" if is_json else "YAML"
+            raise ValueError(f"{os.fspath(path)} is no {kind}: {error}") from error
 
 
 def _is_json(path):

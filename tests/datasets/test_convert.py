@@ -422,7 +422,16 @@ def test_folders_with_something_else_in_them(tmp_path):
     with pytest.raises(ValueError, match=r"holds another conversion \(sources: .* now\). Give"):
         converted(source, SIMPLE, out)
     with pytest.raises(ValueError, match=r"received one with \['log.csv', 'out'\]. Give another"):
-        converted(source, SIMPLE, tmp_path)
+        converted(source, SIMPLE, tmp_path / "." / "")
+    with pytest.raises(ValueError, match="out must be a folder apart from the source, received"):
+        converted(tmp_path, SIMPLE, tmp_path / "within")
+    for name in ("manifest.json", ".conversion/conversion.json"):
+        path = tmp_path / "damaged" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"version": 1, ')
+        with pytest.raises(ValueError, match=f"{name} is damaged: Expecting"):
+            converted(source, SIMPLE, tmp_path / "damaged")
+        path.unlink()
 
 
 def test_a_file_of_a_conversion_that_is_missing_is_named(tmp_path):
@@ -430,6 +439,14 @@ def test_a_file_of_a_conversion_that_is_missing_is_named(tmp_path):
     source, out = tmp_path / "log.csv", tmp_path / "out"
     log_files.write_csv(source, rows_of_text(700), ["y", "x", "n"])
     converted(source, SIMPLE, out)
+    assert len(list(read(f"{out}/*.parquet", SIMPLE.prepared(), 700))) == 1
+    (out / "manifest.json").rename(tmp_path / "manifest.json")
+    (out / ".conversion").mkdir()
+    for path in (out, f"{out}/*.parquet"):
+        with pytest.raises(ValueError, match="out holds a conversion that is not finished"):
+            read(path, SIMPLE.prepared(), 4)
+    (out / ".conversion").rmdir()
+    (tmp_path / "manifest.json").rename(out / "manifest.json")
     (out / "part-00001.parquet").unlink()
     with pytest.raises(ValueError, match=r"part-00001.parquet must have \d+ bytes, as manifest.js"):
         read(out, SIMPLE.prepared(), 4)
@@ -464,6 +481,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
         ({"num_processes": 0}, "num_processes must be a positive integer, received 0"),
         ({"max_rejected": 2}, "max_rejected must be a share of the rows, from 0 to 1, received 2"),
         ({"format": "orc"}, "format must be one of"),
+        ({"runner_options": ["--workers=2"]}, r"runner_options go with runner, received \['--wor"),
     ],
 )
 def test_argument_errors(tmp_path, arguments, message):

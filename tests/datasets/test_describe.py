@@ -65,7 +65,11 @@ def test_counts_by_hand():
 
 
 def test_notes_tell_what_read_refuses():
-    """Gaps without a fill, nulls without `missing`, a logarithm that is not defined."""
+    """Gaps without a fill, nulls without `missing`, a logarithm that is not defined, infinity."""
+    found = describe(pa.table({"x": [1.0, np.inf, 3.0, -np.inf]}), Schema(None, [Dense("x")]))
+    [x] = found.dense
+    assert (x["missing"], x["mean"], x["max"], x["infinite"]) == (0, 2, 3, 0.5)
+    assert found.notes == ["dense column 'x' has an infinite number in 50.0% of its rows."]
     assert describe(LOG, SCHEMA, progress=False).notes == [
         "label 'y' is missing in 25.0% of the rows.",
         "dense column 'x' has no number in 25.0% of its rows and no `fill`.",

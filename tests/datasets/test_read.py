@@ -3,10 +3,12 @@
 import bz2
 import gzip
 import os
+import tarfile
 import threading
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -92,12 +94,17 @@ def test_forms_of_inputs():
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_each_row_once_by_all_shards(tmp_path, count):
-    """Shuffled, over two epochs: the parts of all workers are all rows, equal to one row."""
+    """Shuffled, over two epochs: the parts of all workers are all rows, equal to one row.
+
+    A strategy of several workers divides none of them again.
+    """
     folder = write(tmp_path, [120, 7, 333])
     shards = [
         read(folder, NUMBERED, 32, shuffle=True, seed=3, shuffle_buffer=64, shard=(i, count))
         for i in range(count)
     ]
+    policies = {shard.options().experimental_distribute.auto_shard_policy.name for shard in shards}
+    assert policies == {"AUTO" if count == 1 else "OFF"}
     epochs = [[numbers(shard) for shard in shards] for _ in range(2)]
     for parts in epochs:
         assert sorted(n for part in parts for n in part) == list(range(460))
@@ -245,6 +252,9 @@ def test_crosses_missing_values_and_hexadecimals():
     assert ids[:2].tolist() == [[bag[0] for bag in row] for row in expected]
     assert ids[:, 2].tolist() == [255 % 200, 16, 5]
     assert ids[2].tolist() == [99, 3, 5, 0]
+    schema.sparse[3] = Sparse("a_b", cross=("a", "b"), num_ids=5, missing=5)
+    message = error_of(table, schema).replace("\\'", "'")
+    assert "column 'a_b': missing must be below the 5 ids of its table, received 5" in message
 
 
 def test_transforms():
@@ -460,9 +470,9 @@ def test_headers_line_ends_and_columns_of_text(tmp_path):
     assert "begins with a header, which the schema's column_names says" in error_of(path, bare)
     path.write_bytes(b"1,2\n0,3\n")
     assert len(list(read(path, bare, 1))) == 2
-    assert "must name the columns; for files without a header, give column_names" in error_of(
-        path, schema
-    )
+    message = error_of(path, schema)
+    assert "must name the columns, separated by" in message
+    assert "for files without a header, give column_names to the schema" in message
     path.write_bytes(b"y,x\n1,2\n0\n")
     assert f"{path}, line 3, has 1 fields, expected 2. Repair or remove" in error_of(path, schema)
     path.write_bytes(b"y,x\n\n1,2\n\n0\n")
@@ -488,6 +498,111 @@ def test_headers_line_ends_and_columns_of_text(tmp_path):
         "must be text, plain or compressed by gzip, bzip2 or Zstandard, received zip"
         in error_of(path, schema)
     )
+
+
+def test_names_in_a_header(tmp_path):
+    """In quotes with a delimiter, many, in another order; a name given twice is refused."""
+    path = tmp_path / "log.csv"
+    schema = Schema("y", [Dense("x"), Dense("a,\tb")])
+    path.write_text('y,"a,\tb",x,"say ""x"""\n1,9,5,0\n0,8,6,0\n')
+    [(features, labels)] = read(path, schema, 4)
+    assert features["dense_features"].numpy().tolist() == [[5, 9], [6, 8]]
+    assert labels.numpy().tolist() == [1, 0]
+    many = [f"a_column_nobody_wants_{i}" for i in range(4000)]
+    path.write_text(f"y,{','.join(many)},x\n1{',0' * 4000},5\n")
+    [(features, _)] = read(path, Schema("y", [Dense("x")]), 4)
+    assert features["dense_features"].numpy().tolist() == [[5]]
+    path.write_text("x,y\n5,1\n")
+    declared = Schema("y", [Dense("x")], column_names=["y", "x"])
+    assert "begins with a header" in error_of(path, declared)
+    path.write_text("y,x,x\n1,2,3\n")
+    twice = pa.Table.from_arrays([pa.array([1.0])] * 3, ["y", "x", "x"])
+    pq.write_table(twice, tmp_path / "log.parquet")
+    schema = Schema("y", [Dense("x")])
+    assert "has 2 columns of the name 'x'" in error_of(path, schema).replace("\\'", "'")
+    for source in (twice, tmp_path / "log.parquet"):
+        with pytest.raises(ValueError, match="has 2 columns of the name 'x'; give each a name"):
+            read(source, schema, 4)
+
+
+def test_files_in_other_wrappings(tmp_path):
+    """What a file is packed in is named; a packed file without a byte is cut off."""
+    schema = Schema("y", [Dense("x")])
+    plain = tmp_path / "log.csv"
+    plain.write_text("y,x\n1,2\n")
+    with tarfile.open(tmp_path / "log.tar.gz", "w:gz") as archive:
+        archive.add(plain, "log.csv")
+    assert "must be text, received a tar archive; unpack it" in error_of(
+        tmp_path / "log.tar.gz", schema
+    )
+    (tmp_path / "log.tfrecord").write_bytes(bz2.compress(b"some records"))
+    assert "must be TFRecord, plain or compressed by gzip, received bz2" in error_of(
+        tmp_path / "log.tfrecord", schema
+    )
+    (tmp_path / "log.parquet").write_bytes(gzip.compress(b"PAR1 and so on PAR1"))
+    with pytest.raises(ValueError, match="must be Parquet, which is compressed within.* gzip"):
+        read(tmp_path / "log.parquet", schema, 4)
+    for name in ("nothing.csv.gz", "nothing.tfrecord.gz"):
+        (tmp_path / name).write_bytes(b"")
+        assert "is cut off: it has no byte" in error_of(tmp_path / name, schema)
+        (tmp_path / name).write_bytes(gzip.compress(b""))
+        assert list(read(tmp_path / name, schema, 4)) == []
+
+
+def test_infinite_numbers(tmp_path):
+    """Named, also where float32 alone makes them so, unless a transform bounds them."""
+    clip = Schema("y", [Dense("x", transform="clip", low=-1, high=1e30)])
+    for number in (np.inf, -np.inf, 1e300):
+        table = pa.table({"y": [1.0, 0.0], "x": [1.0, number]})
+        message = error_of(table, Schema("y", [Dense("x")]))
+        assert f"row 1, column 'x': holds {number}, which gives" in message.replace("\\'", "'")
+        [(features, _)] = read(table, clip, 2)
+        expected = np.float32(np.clip(number, -1, 1e30))
+        assert features["dense_features"].numpy().tolist() == [[1], [expected]]
+        swapped = table.rename_columns(["x", "y"])
+        assert "'y': holds" in error_of(swapped, Schema("y")).replace("\\'", "'")
+    weighted = Schema(None, [], [Sparse("s", ids="integer", num_ids=9, weights="w")])
+    for table in (
+        pa.table({"s": [1, 2], "w": [1, np.inf]}),
+        pa.table({"s": [[1], [2, 3]], "w": [[1], [1, 1e300]]}),
+    ):
+        message = error_of(table, weighted).replace("\\'", "'")
+        assert "row 1, column 'w': holds a number that is infinite" in message
+    path = tmp_path / "log.csv"
+    path.write_text("y,x\n1,2\n0,inf\n")
+    assert "line 3, column 'x': holds inf" in error_of(path, Schema("y", [Dense("x")])).replace(
+        "\\'", "'"
+    )
+
+
+def test_columns_in_every_encoding():
+    """Categories, runs and views, alone and in lists, read as what they stand for."""
+    texts = pa.array(["a", "b", "a"])
+    plain = pa.ListArray.from_arrays(pa.array([0, 2, 3], pa.int32()), texts)
+    of_categories = pa.ListArray.from_arrays(plain.offsets, texts.dictionary_encode())
+    # The second list lies before the first one.
+    starts, lengths = pa.array([1, 0], pa.int32()), pa.array([2, 1], pa.int32())
+    view = pa.ListViewArray.from_arrays(starts, lengths, pa.array(["a", "a", "b"]))
+    runs = pc.run_end_encode(pa.array(["a", "a"]))
+    for column, expected in (
+        (of_categories, plain),
+        (view, plain),
+        (pa.ListViewArray.from_arrays(starts, lengths, view.values.dictionary_encode()), plain),
+        (runs, pa.array(["a", "a"])),
+        (pa.array(["a", "b"]).dictionary_encode(), pa.array(["a", "b"])),
+    ):
+        schema = Schema(None, [], [Sparse("s", ids="vocabulary")])
+        schema.fit(pa.table({"s": expected}), progress=False)
+        found, wanted = (
+            [batch["sparse_features"] for batch in read(pa.table({"s": each}), schema, 2)]
+            for each in (column, expected)
+        )
+        for one, other in zip(found, wanted, strict=True):
+            arrays, others = (
+                [part.numpy().tolist() for part in tf.nest.flatten(each, expand_composites=True)]
+                for each in (one, other)
+            )
+            assert arrays == others
 
 
 @pytest.mark.parametrize("rest", ["", "\n", "\n\r\n\n"])
@@ -518,7 +633,11 @@ def test_a_quote_that_is_not_closed(tmp_path):
         ({"num_threads": 0}, "num_threads must be a positive integer"),
         ({"shard": (2, 2)}, r"shard must be \(index, count\).*received \(2, 2\)"),
         ({"shard": (0, 2), "shuffle": True}, "Shuffled shards need a seed"),
+        ({"shard": 1}, r"shard must be \(index, count\).*received 1"),
+        ({"shard": (0.5, 2)}, r"shard must be \(index, count\).*received \(0.5, 2\)"),
         ({"seed": 1}, "seed goes with shuffle=True"),
+        ({"seed": -1, "shuffle": True}, "seed must be an integer of at least 0 or None"),
+        ({"seed": "a", "shuffle": True}, "seed must be an integer of at least 0 or None"),
         ({"format": "parquet"}, "format is for files, received 'parquet' with a table"),
     ],
 )
@@ -526,6 +645,9 @@ def test_argument_errors(arguments, message):
     """Each bad argument is refused by name."""
     with pytest.raises(ValueError, match=message):
         read(numbered(0, 3), NUMBERED, **{"batch_size": 2, **arguments})
+    for schema in ("schema.yaml", {"label": "y"}):
+        with pytest.raises(TypeError, match=r"schema must be a Schema, .* Schema.load\(path\)"):
+            read(numbered(0, 3), schema, 2)
 
 
 def test_source_errors(tmp_path):

@@ -180,6 +180,59 @@ def test_what_is_refused(make, message):
         make()
 
 
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"dense": ["price"]}, "Dense must be given as a dict of its fields, received 'price'"),
+        ({"dense": {"name": "price"}}, "dense must be a list of dicts, received {'name'"),
+        ({"sparse": [{"ids": "hash"}]}, "Sparse must have a name, received {'ids': 'hash'}"),
+        ({"column_names": "abc"}, "column_names must be None or a list of str, received 'abc'"),
+        ({"learned": None}, "learned must be a dict, received None"),
+        ({"learned": {"vocabulary": {}}}, "no part 'vocabulary'; did you mean 'vocabularies'"),
+        ({"learned": {"vocabularies": {"s": [1, 2]}}}, r"list of str, received \[1, 2\]; in YAML"),
+        ({"learned": {"vocabularies": {"s": "abc"}}}, "must be a list of str, received 'abc'"),
+        ({"learned": {"vocabularies": {"s": ["a", "b", "a"]}}}, "received 'a' twice"),
+        ({"learned": {"num_ids": {"s": "7"}}}, "of at least 1, received '7'"),
+        ({"learned": {"statistics": {"d": {"mean": 1}}}}, "'d': count must be finite num.* None"),
+        (
+            {"learned": {"statistics": {"q": {"quantiles": [5, 1]}}}},
+            r"'q': quantiles must be 2 increasing numbers, .* received \[5, 1\]",
+        ),
+    ],
+)
+def test_files_written_by_hand(config, message):
+    """What `fit` would not have learned, and what is no schema, is refused by name."""
+    columns = [
+        {"name": "d", "transform": "standardize"},
+        {"name": "q", "transform": "quantile", "num_buckets": 3},
+    ]
+    with pytest.raises(ValueError, match=message):
+        Schema.from_dict({"version": 1, "dense": columns} | config)
+
+
+def test_files_that_are_no_schema(tmp_path):
+    """The file is named, with the place where it is damaged."""
+    for name, text in (("a.yaml", b"label: [1\nx"), ("a.json", b"{"), ("b.yaml", b"label: \xe4")):
+        (tmp_path / name).write_bytes(text)
+        with pytest.raises(ValueError, match=rf"{name} is no (YAML|JSON): "):
+            Schema.load(tmp_path / name)
+
+
+def test_statistics_of_infinite_numbers():
+    """A number that would make all others NaN is named."""
+    for column in (
+        Dense("d", transform="standardize"),
+        Dense("d", transform="quantile", num_buckets=3),
+    ):
+        for number in (np.inf, 1e200):
+            with pytest.raises(ValueError, match="row 1, column 'd': holds .* too large to learn"):
+                Schema("y", [column]).fit(pa.table({"d": [1.0, number]}), progress=False)
+    with pytest.raises(ValueError, match="no rows to learn a mean from"):
+        Schema("y", [Dense("d", transform="standardize")]).fit(
+            pa.table({"d": pa.array([], pa.float64())}), progress=False
+        )
+
+
 def test_ids_before_fit():
     """Sizes that are learned are not guessed."""
     for column in (Sparse("v", ids="vocabulary"), Sparse("v", ids="integer")):

@@ -16,6 +16,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from tensorflow.python.distribute.coordinator.values import RemoteValueImpl
@@ -33,6 +34,7 @@ from tests.support.data import as_form, dataset
 from tests.support.models import compiled, make_dlrm
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, optimizers, xla_disabled
 from tfrec_models._rows.sharding import is_sharded, shards
+from tfrec_models.datasets import Schema, Sparse, read
 from tfrec_models.distribute import fit_on_servers, run_server, server_strategy, training_variables
 from tfrec_models.embeddings.table_stack import TableStack
 
@@ -226,6 +228,11 @@ def refused(strategy, directory):
         with strategy.scope():
             compiled(model, optimizer())
         refuses(ValueError, match, run, model, data)
+    with strategy.scope():
+        compiled(model, sgd())
+    schema = Schema(None, [], [Sparse("other", ids="hash", num_ids=9)])
+    of_another = functools.partial(read, pa.table({"other": ["a"]}), schema, 1)
+    refuses(ValueError, "made for another schema. table .* the model none", run, model, of_another)
 
 
 SCENARIOS = (weights, one_worker, counting, checkpoints, positions, filling, refused)

@@ -41,9 +41,10 @@ def test_fit_evaluate_predict():
 def test_the_step_of_a_new_model_is_traced_once():
     """Its variables are made before: TensorFlow traces a step that made one a second time.
 
-    Of `fit` and `evaluate` with a metric and slots, and of `predict`; a batch of arrays trains too.
+    Of `fit` and `evaluate` with a metric and slots, and of `predict`, with a smaller last batch; a
+    batch of arrays trains too.
     """
-    batches = dataset(8)
+    batches = dataset(10)
     inputs = batches.map(lambda x, y: x)
     for method, step, data in (
         ("fit", "train_step", batches),
@@ -111,14 +112,15 @@ def test_calls_with_arguments_and_dict_are_one():
 def test_interaction_is_traced_once_per_shape_of_batch():
     """More ids, other bags: fit never traces or compiles the interaction again."""
     model = compiled(make_dlrm())
-    model.fit(dataset(8), verbose=0)
     program = model.inter_arch.interaction
+    before = program.trace_count
+    model.fit(dataset(8), verbose=0)
     traces = program.trace_count
     for seed in range(1, 4):
         labels = tf.zeros(8)
         varied = tf.data.Dataset.from_tensor_slices((features(8, seed), labels)).batch(4)
         model.fit(varied, verbose=0)
-    assert program.trace_count == traces <= 2
+    assert program.trace_count == traces <= before + 2
 
 
 def test_jit_compile_auto_leaves_the_lookup_alone():

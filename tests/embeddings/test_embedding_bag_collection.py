@@ -217,6 +217,10 @@ def test_tables_are_read_and_written_alone():
     np.testing.assert_array_equal(ebc.read_table("t2"), before)
     with pytest.raises(ValueError, match=r"'t1' has shape \(8, 2\), received values .* \(2, 8\)"):
         ebc.write_table("t1", np.ones((2, 8)))
+    for dtype in (complex, str, bool):
+        with pytest.raises(TypeError, match="Table 't1' holds real numbers, received values of dt"):
+            ebc.write_table("t1", np.ones((8, 2), dtype))
+    assert (ebc.read_table("t1").numpy() == 5).all()
     with pytest.raises(ValueError, match=r"No table 'x'; there are \['t1', 't2'\]"):
         ebc.read_table("x")
 

@@ -207,3 +207,27 @@ def test_overlapping_traces(alone, kernels, models, first, others, tmp_path):
             if "export_int8" in calls:
                 path = tmp_path / f"{number}c"
                 check(run(model, "export", "dict", path), alone["export", "dict", state])
+
+
+def test_uses_that_end_in_another_order():
+    """The last one to end leaves nothing behind, also where a generator is given up in it."""
+    before = execution.current()
+    assert before.xla
+    first, second = execution.changed(xla=False), execution.changed(xla=False)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not execution.current().xla
+    second.__exit__(None, None, None)
+    assert execution.current() == before
+
+    def items():
+        with execution.changed(kernels=False):
+            yield 1
+
+    given_up = items()
+    next(given_up)
+    with execution.changed(xla=False):
+        given_up.close()
+        assert not execution.current().xla
+    assert execution.current() == before

@@ -27,9 +27,10 @@ def test_cross_layers_start_differently(name):
 def test_a_cross_net_compiles_once_for_all_batch_sizes_it_has_met():
     """A smaller last batch traces once more, further sizes not at all."""
     net = layers.LowRankCrossNet(5, 2)
+    before = net._program.trace_count
     for size in (4, 3, 2, 4, 1):
         net(tf.ones((size, 5)))
-    assert net._program.trace_count <= 2
+    assert net._program.trace_count <= before + 2
 
 
 def test_symbolic_shapes():

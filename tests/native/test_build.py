@@ -499,7 +499,8 @@ def test_the_self_test_notices_wrong_results(kernels, name):
 def test_training_without_the_kernels(compiler, tmp_path):
     """A broken compiler, no HOME and no passwd entry: one warning, and training continues."""
     compiler('echo "error: broken" >&2\nexit 1\n', version=r"printf '\377g++'")
-    process = run(NO_PASSWD + TRAIN, HOME=None, XDG_CACHE_HOME=None)
+    # Keras would make a folder called ~ in the working directory.
+    process = run(NO_PASSWD + TRAIN, HOME=None, XDG_CACHE_HOME=None, KERAS_HOME=str(tmp_path))
     output, log = process.communicate()
     assert output == "trained with IndexedSlices\n"
     # Keras imports Matplotlib where it is installed, which warns of its fonts without a HOME.

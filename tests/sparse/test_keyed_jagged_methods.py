@@ -216,3 +216,37 @@ def spec_of_any_size(kjt):
     """The type of `kjt` with any number of examples."""
     dataset = tf.data.Dataset.from_tensors(kjt).unbatch().batch(2)
     return dataset.element_spec
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_bags_that_examples_share_are_repeated(is_weighted):
+    """A variable stride with inverse indices, as TorchRec's pooled embeddings are put in order.
+
+    Key "a" has two bags for three examples, "b" three of two ranks; the indices are in another
+    order than the keys.
+    """
+    lengths, values = [2, 0, 1, 1, 3], np.arange(7)
+    weights = np.float32(values) / 2 if is_weighted else None
+    indices = (["b", "a"], [[2, 0, 1], [1, 0, 0]])
+    strides = [[2, 0], [1, 2]]
+
+    def make_it(strides, indices):
+        return KeyedJaggedTensor(["a", "b"], values, weights, lengths, None, 3, strides, indices)
+
+    for call in (make_it, tf.function(make_it, autograph=False)):
+        kjt = call(strides, indices)
+        assert kjt["a"].to_ragged().to_list() == [[], [0, 1], [0, 1]]
+        assert kjt["b"].to_ragged().to_list() == [[4, 5, 6], [2], [3]]
+        assert (kjt.stride(), kjt.stride_per_key()) == (3, [3, 3])
+        if is_weighted:
+            np.testing.assert_array_equal(kjt.weights() * 2, kjt.values())
+    for wrong, message in (
+        ((strides, (["b", "c"], indices[1])), "must have a row for each of the keys"),
+        ((strides, (["b", "a"], [[2, 0, 1], [2, 0, 0]])), "to below the number of bags of their"),
+        (([[2], [2]], indices), "must add up to the number of bags"),
+        (([[2]], indices), "for each of the 2 keys, received shape"),
+        ((strides, None), "stride_per_key_per_rank goes with inverse_indices"),
+        ((strides, indices[1][0]), "must be a pair of a list of keys and a tensor"),
+    ):
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=message):
+            make_it(*wrong)

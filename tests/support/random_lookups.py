@@ -1,6 +1,7 @@
 """Random tables and bags, every form they may come in, and what a lookup of them gives in NumPy."""
 
 import dataclasses
+import functools
 from unittest import mock
 
 import keras
@@ -61,6 +62,11 @@ class Lookup:
 
     def weights(self):
         """A dict from feature to a list of bags of weights, all 1 where the lookup has none."""
+        return self._weights
+
+    @functools.cached_property
+    def _weights(self):
+        # Seeding a generator takes longer than all that is drawn from it.
         weights = {}
         for name, bags in self.bags.items():
             ends = np.cumsum([len(bag) for bag in bags], dtype=int)

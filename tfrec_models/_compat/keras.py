@@ -117,6 +117,32 @@ def _spec_of_batches(dataset):
         return None
 
 
+def _for_any_batch_size(predict_function):
+    """A predict function whose first trace is of every batch size.
+
+    Keras hands batches to it, where it hands `fit` an iterator that says which sizes are open, so
+    that a smaller last batch would have it traced a second time.
+    """
+
+    def predict(data):
+        if not predict_function.experimental_get_tracing_count():
+            predict_function.get_concrete_function(tf.nest.map_structure(_of_any_size, data))
+        return predict_function(data)
+
+    return predict
+
+
+def _of_any_size(value):
+    """The spec of a batch of any size like this one; what has no batch axis as it is."""
+    if isinstance(value, tf.Tensor) and value.shape.rank:
+        return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+    if isinstance(value, tf.RaggedTensor):
+        shape = [None, *value.shape[1:]]
+        ragged_rank, splits = value.ragged_rank, value.row_splits.dtype
+        return tf.RaggedTensorSpec(shape, value.dtype, ragged_rank, splits)
+    return value
+
+
 class TrainerHooks:
     """Mixed in before `keras.Model`; gives two steps of Keras's trainer names of our own.
 
@@ -144,10 +170,14 @@ class TrainerHooks:
         return super()._make_function(self.wrap_step(step_function))
 
     def make_predict_function(self, force=False):
+        is_new = force or self.predict_function is None
         # Keras builds nothing before it.
         if self._distribute_strategy is None and not self.built:
             self.build()
-        return super().make_predict_function(force)
+        super().make_predict_function(force)
+        if is_new and self._distribute_strategy is None and not self.run_eagerly:
+            self.predict_function = _for_any_batch_size(self.predict_function)
+        return self.predict_function
 
     def build_metrics(self, x, y):
         """Makes the compiled metrics for specs or arrays of inputs and labels."""

@@ -1,6 +1,7 @@
 """The batches of an epoch: rows of a source chosen, encoded, shuffled and cut."""
 
 import dataclasses
+import numbers
 
 import numpy as np
 
@@ -32,12 +33,14 @@ class Order:
     def checked(cls, shuffle, seed, shuffle_buffer, shard):
         """An `Order` of the arguments of `read`, which see."""
         check_positive("shuffle_buffer", shuffle_buffer)
-        index, count = shard
-        check_positive("The count of shard", count)
-        if not 0 <= index < count:
+        if not _is_shard(shard):
             raise ValueError(
-                f"shard must be (index, count) with 0 <= index < count, received {shard}."
+                "shard must be (index, count), integers with 0 <= index < count, received "
+                f"{shard!r}."
             )
+        index, count = shard
+        if seed is not None and (not isinstance(seed, numbers.Integral) or seed < 0):
+            raise ValueError(f"seed must be an integer of at least 0 or None, received {seed!r}.")
         if not shuffle and seed is not None:
             raise ValueError(f"seed goes with shuffle=True, received seed={seed}.")
         if shuffle and seed is None:
@@ -45,6 +48,15 @@ class Order:
                 raise ValueError("Shuffled shards need a seed, the same for all workers.")
             seed = int(np.random.default_rng().integers(2**62))
         return cls(seed, shuffle_buffer, shard, _CYCLE if shuffle else 1)
+
+
+def _is_shard(shard):
+    return (
+        isinstance(shard, tuple | list)
+        and len(shard) == 2
+        and all(isinstance(number, numbers.Integral) for number in shard)
+        and 0 <= shard[0] < shard[1]
+    )
 
 
 @dataclasses.dataclass

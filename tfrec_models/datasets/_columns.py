@@ -9,7 +9,13 @@ import pyarrow.compute as pc
 
 from tfrec_models.datasets._packed import splits_of
 
-_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 _TEXTS = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -67,11 +73,8 @@ class Block:
         return dataclasses.replace(self, batch=self.batch.take(pa.array(rows)), rows=rows)
 
     def column(self, name):
-        """A column as an Arrow array; dictionaries are written out."""
-        array = self.batch.column(name)
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
-        return array
+        """A column as an Arrow array; dictionaries and runs are written out, lists lie in order."""
+        return _written_out(self.batch.column(name))
 
     def error(self, column, message, row=None):
         """A `RowError` that says where."""
@@ -96,6 +99,25 @@ class Bags:
     lengths: np.ndarray | None
     weights: np.ndarray | None
     is_null: np.ndarray | None
+
+
+def _written_out(array):
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _written_out(array.storage)
+    if pa.types.is_dictionary(kind):
+        return array.dictionary_decode()
+    if pa.types.is_run_end_encoded(kind):
+        return pc.run_end_decode(array)
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        lengths = pc.list_value_length(array).fill_null(0).to_numpy()
+        splits = pa.array(splits_of(lengths))
+        # Arrow's own cast takes lists that do not lie in order for empty ones.
+        lists = pa.LargeListArray.from_arrays(splits, array.flatten(), mask=array.is_null())
+        return _written_out(lists)
+    if is_list(kind) and pa.types.is_dictionary(kind.value_type):
+        return array.cast(pa.large_list(kind.value_type.value_type))
+    return array
 
 
 def is_list(array_type):
@@ -183,6 +205,8 @@ def _single(block, column, array):
     weights = None
     if column.weights:
         weights = numbers_of(block, column.weights).astype(np.float32)
+        if not np.isfinite(weights).all():
+            raise _infinite(block, column, int(np.argmin(np.isfinite(weights))))
     if not array.null_count:
         return Bags(array, None, weights, None)
     valid = array.is_valid().to_numpy(zero_copy_only=False)
@@ -242,7 +266,16 @@ def _weights_of_lists(block, column, lengths):
     if np.isnan(weights).any():
         row = int(np.searchsorted(np.cumsum(lengths), np.argmax(np.isnan(weights)), side="right"))
         raise block.error(column.weights, "is null or NaN; repair the row.", row)
+    if not np.isfinite(weights).all():
+        number = np.argmin(np.isfinite(weights))
+        row = int(np.searchsorted(np.cumsum(lengths), number, side="right"))
+        raise _infinite(block, column, row)
     return weights
+
+
+def _infinite(block, column, row):
+    what = "holds a number that is infinite in float32; repair the row."
+    return block.error(column.weights, what, row)
 
 
 def _kept(values, weights, lengths, keep):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tfrec_models._files import atomic_path
 from tfrec_models._version import __version__
 from tfrec_models.datasets._convert_part import TooManyRejected, checksum, record_path
-from tfrec_models.datasets._listing import MANIFEST, RECORDS
+from tfrec_models.datasets._listing import MANIFEST, RECORDS, parsed
 
 _SCHEMA, _SOURCE_SCHEMA, _REJECTED = "schema.yaml", "source_schema.yaml", "rejected.jsonl"
 
@@ -74,7 +74,7 @@ class Conversion:
 
     def _complete(self):
         """The manifest of a conversion that is complete, after checking that it is this one."""
-        manifest = json.loads((self._out / MANIFEST).read_text())
+        manifest = _read(self._out / MANIFEST)
         self._check_same(manifest["conversion"])
         shutil.rmtree(self._records, ignore_errors=True)
         return manifest
@@ -83,7 +83,7 @@ class Conversion:
         self._out.mkdir(parents=True, exist_ok=True)
         identity = self._records / "conversion.json"
         if identity.exists():
-            self._check_same(json.loads(identity.read_text()))
+            self._check_same(_read(identity))
             self._remove_unfinished()
             return
         others = [path.name for path in self._out.iterdir() if path.name != RECORDS]
@@ -122,7 +122,7 @@ class Conversion:
         for part in self._job.parts:
             path, file = pathlib.Path(record_path(self._out, part)), self._out / part.name
             if path.exists() and file.exists():
-                record = json.loads(path.read_text())
+                record = _read(path)
                 if record["bytes"] == file.stat().st_size:
                     finished[part.number] = record
         return finished
@@ -187,6 +187,10 @@ class Conversion:
         with atomic_path(self._out / MANIFEST) as path:
             path.write_text(json.dumps(manifest, indent=1) + "\n")
         return manifest
+
+
+def _read(path):
+    return parsed(path, path.read_text())
 
 
 def _shown(value):

@@ -195,9 +195,9 @@ class _Run:
 
     def _of_text(self):
         part, file = self._part, self.file
-        if not part.size:
+        layout = self._source.layout(file) if part.size else None
+        if layout is None:
             return
-        layout = self._source.layout(file)
         try:
             for first, lines in rows_of(file, part.start, part.stop, layout.has_header):
                 yield from self._batches_of_lines(layout, lines, first)

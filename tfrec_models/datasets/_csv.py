@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import re
 
 import pyarrow as pa
 import pyarrow.csv
@@ -10,7 +11,7 @@ import pyarrow.csv
 from tfrec_models.datasets import _listing
 from tfrec_models.datasets._columns import Block, RowError
 from tfrec_models.datasets._names import check_columns
-from tfrec_models.datasets._opened import opened
+from tfrec_models.datasets._opened import check_not_empty, opened
 from tfrec_models.datasets._parquet import Unit
 from tfrec_models.datasets._text_errors import (
     UNREADABLE,
@@ -28,6 +29,11 @@ from tfrec_models.datasets._text_lines import (
     number_of_lines,
     rows_of,
 )
+
+_QUOTED = re.compile(r'"[^"]*"')
+# As much of a line as may name columns, and where a tar archive says that it is one.
+_LONGEST_HEADER = 1 << 26
+_TAR = slice(257, 262)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +90,9 @@ class CsvSource:
     def blocks(self, unit):
         """Yields the blocks of a file."""
         file = self._files[unit.number]
-        if not file.size:
-            return
         layout = self.layout(file)
+        if layout is None:
+            return
         first_row = 0
         try:
             with contextlib.closing(rows_of(file, 0, None, layout.has_header)) as parts:
@@ -123,11 +129,17 @@ class CsvSource:
         return batch
 
     def layout(self, file):
-        """How the lines of a file are to be read, after a look at the first one."""
+        """How the lines of a file are to be read, after a look at the first one.
+
+        None where there is no byte in it, not even of a header.
+        """
+        check_not_empty(file)
         first = self._first_line(file)
-        delimiter = self._delimiter or ("\t" if "\t" in first else ",")
-        fields = [field.strip().strip('"') for field in first.split(delimiter)]
-        self._check_header(file, fields)
+        if first is None:
+            return None
+        delimiter = self._delimiter or ("\t" if "\t" in _QUOTED.sub("", first) else ",")
+        fields = _fields_of(file, first, delimiter)
+        self._check_header(file, fields, delimiter)
         partition = {name for name, _ in file.partition}
         convert = pyarrow.csv.ConvertOptions(
             column_types=self._types,
@@ -185,12 +197,20 @@ class CsvSource:
         return batch
 
     def _first_line(self, file):
+        start = b""
         try:
             with opened(file) as stream:
-                start = stream.read(1 << 16)
+                while b"\n" not in start and len(start) < _LONGEST_HEADER:
+                    if not (more := stream.read(1 << 16)):
+                        break
+                    start += more
         except UNREADABLE as error:
             raise unreadable(file, error) from error
+        if not start:
+            return None
         line = start.split(b"\n", 1)[0]
+        if start[_TAR.start : _TAR.stop] == b"ustar":
+            raise ValueError(f"{file.path} must be text, received a tar archive; unpack it.")
         try:
             check_bytes(line)
         except LineError as error:
@@ -198,21 +218,37 @@ class CsvSource:
             raise ValueError(f"{file.path}, line 1 {error.what}. Write the file again.") from error
         return line.rstrip(b"\r").decode("utf-8", "replace").lstrip("\ufeff")
 
-    def _check_header(self, file, fields):
+    def _check_header(self, file, fields, delimiter):
         if self._names is None:
-            there = [*fields, *(name for name, _ in file.partition)]
+            of_folders = [name for name, _ in file.partition if name not in fields]
+            there = [*fields, *of_folders]
             try:
                 check_columns(file.path, self._columns, there)
             except ValueError as error:
                 raise ValueError(
-                    f"{error} The first line must name the columns; for files without a header, "
-                    "give column_names to the schema."
+                    f"{error} The first line must name the columns, separated by {delimiter!r}; "
+                    "for files without a header, give column_names to the schema."
                 ) from None
-        elif fields == self._names:
+        elif set(self._columns) <= set(fields) or fields == self._names:
             raise ValueError(
                 f"{file.path} begins with a header, which the schema's column_names says it does "
                 "not; take column_names out."
             )
+
+
+def _fields_of(file, line, delimiter):
+    """The fields of a file's first line, which may be in quotes."""
+    # Arrow does not read a header alone: here it is its own first row.
+    lines = b"%b\n%b\n" % ((line.encode() or b'""',) * 2)
+    try:
+        header = pyarrow.csv.read_csv(
+            pa.BufferReader(lines),
+            read_options=pyarrow.csv.ReadOptions(block_size=len(lines), use_threads=False),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter),
+        )
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{file.path}, line 1: {error}. Repair the line.") from error
+    return [field.strip() for field in header.column_names]
 
 
 def text_types(schema):

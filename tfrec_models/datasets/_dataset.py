@@ -52,6 +52,11 @@ def dataset_of(batches, form):
     dataset = dataset.map(functools.partial(_inputs, num_features=num_features))
     if (num_batches := batches.num_batches()) is not None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    if batches.order.shard[1] > 1:
+        # A strategy of several workers would give each of them a part of its part.
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        dataset = dataset.with_options(options)
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 

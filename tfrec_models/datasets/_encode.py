@@ -57,12 +57,13 @@ class Encoder:
         """Labels (n,) float32, or None."""
         if self._label is None:
             return None
-        return numbers_of(block, self._label).astype(np.float32, copy=False)
+        return _finite(block, self._label, numbers_of(block, self._label))
 
     def dense_columns(self, block):
         """Yields the (n,) numbers of each dense feature."""
         for column, transform in self._dense:
-            yield transform(block, column, numbers_of(block, column.name, column.fill))
+            numbers = numbers_of(block, column.name, column.fill)
+            yield _finite(block, column.name, transform(block, column, numbers), numbers)
 
     def sparse_columns(self, block):
         """(flat ids, lengths or None, weights or None) of each feature, in the packed order."""
@@ -81,16 +82,19 @@ class Encoder:
         except BadValue as error:
             raise block.error(column.name, str(error), _row_of(bags, error.number)) from None
         if bags.is_null is not None:
-            if column.missing >= self._num_ids[column.name]:
-                raise block.error(
-                    column.name,
-                    f"missing must be below the {self._num_ids[column.name]} ids of its table, "
-                    f"received {column.missing}.",
-                )
+            self._check_missing(block, column)
             every = np.full(len(bags.values), column.missing, np.int64)
             every[~bags.is_null] = ids
             ids = every
         return ids, bags.lengths, bags.weights
+
+    def _check_missing(self, block, column):
+        if column.missing >= self._num_ids[column.name]:
+            raise block.error(
+                column.name,
+                f"missing must be below the {self._num_ids[column.name]} ids of its table, "
+                f"received {column.missing}.",
+            )
 
     def _cross(self, block, column):
         parts = [block.column(name) for name in column.cross]
@@ -112,11 +116,28 @@ class Encoder:
             raise block.error(
                 column.name, "crosses a null; declare missing=<id>, or repair the row.", row
             )
+        self._check_missing(block, column)
         kept = [part.filter(pa.array(~missing)) for part in parts]
         prints = [fingerprints_of(block, n, p) for n, p in zip(column.cross, kept, strict=True)]
         ids = np.full(len(missing), column.missing, np.int64)
         ids[~missing] = _fingerprint.of_pairs(*prints) % num_ids
         return ids
+
+
+def _finite(block, name, result, numbers=None):
+    """Numbers as (n,) float32; one infinite number would make a model's weights NaN."""
+    with np.errstate(over="ignore"):
+        result = result.astype(np.float32, copy=False)
+    is_finite = np.isfinite(result)
+    if not is_finite.all():
+        row = int(np.argmin(is_finite))
+        raise block.error(
+            name,
+            f"holds {(result if numbers is None else numbers)[row]}, which gives {result[row]} in "
+            "float32; give a Dense transform='clip' with low and high, or repair the row.",
+            row,
+        )
+    return result
 
 
 def _row_of(bags, number):

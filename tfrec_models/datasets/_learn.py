@@ -12,6 +12,9 @@ from tfrec_models.datasets._sources import open_source
 from tfrec_models.datasets._threads import ahead
 from tfrec_models.datasets._value_counts import Sample, ValueCounts
 
+# Its square, and the sum of as many as there are rows, are finite.
+_LARGEST = 1e100
+
 
 def learn(schema, source, progress, options):
     """The new `learned` of a schema; its old one is left as it is."""
@@ -44,13 +47,28 @@ def learn(schema, source, progress, options):
         blocks = ahead(block for unit in units for block in opened.blocks(unit))
         for block in blocks:
             for column in dense:
-                learners[column.name].add(numbers_of(block, column.name, column.fill))
+                numbers = numbers_of(block, column.name, column.fill)
+                _check_magnitude(block, column.name, numbers)
+                learners[column.name].add(numbers)
             for column in sparse:
                 values = bags_of(block, column).values.drop_null()
                 learners[column.like or column.name].add_values(block, column.name, values)
             shown.add(block.batch.num_rows)
     shown.end()
     return _merged(schema, learners)
+
+
+def _check_magnitude(block, name, numbers):
+    """Raises `RowError` on a number that would make a mean or deviation infinite or NaN."""
+    too_large = ~(np.abs(numbers) <= _LARGEST)
+    if too_large.any():
+        row = int(np.argmax(too_large))
+        raise block.error(
+            name,
+            f"holds {numbers[row]}, too large to learn statistics from; give transform='clip', or "
+            "repair the row.",
+            row,
+        )
 
 
 def _merged(schema, learners):
@@ -80,6 +98,8 @@ class _Moments:
 
     def result(self, before):
         names = ("count", "mean", "sum_of_squares")
+        if before is None and not self._state[0]:
+            raise ValueError("There are no rows to learn a mean from; fit a log with rows.")
         if before is not None:
             self._state = _joined_moments([before[name] for name in names], self._state)
         return dict(zip(names, self._state, strict=True))

@@ -17,6 +17,8 @@ MANIFEST = "manifest.json"
 
 # What lies beside data and is none.
 _NO_DATA = (".yaml", ".yml", ".json", ".jsonl", ".md")
+_PATHS = (str, os.PathLike)
+_PART = re.compile(r"(.*)/part-\d{5,}\.parquet")
 _GLOB = re.compile(r"[*?\[]")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -62,6 +64,16 @@ def list_files(sources, filesystem=None):
     """
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
+    wrong = [type(source).__name__ for source in sources if not isinstance(source, _PATHS)]
+    if wrong:
+        raise TypeError(
+            f"source must be paths of files, or one table alone, received a list with {wrong[0]}."
+        )
+    if filesystem is not None and not isinstance(filesystem, pyarrow.fs.FileSystem):
+        raise TypeError(
+            "filesystem must be a pyarrow.fs.FileSystem, received "
+            f"{type(filesystem).__name__}; give a path such as 's3://bucket/log' without one."
+        )
     sources = [os.fspath(source) for source in sources]
     if not sources:
         raise ValueError("There is no file to read; give at least one.")
@@ -88,6 +100,7 @@ def _files_of(source, filesystem):
         pattern = re.compile(_regular(path))
         root = "/".join(parts[:fixed])
         found = [info for info in _below(filesystem, root) if pattern.fullmatch(info.path)]
+        _check_finished(filesystem, found)
         path = root
     else:
         found = []
@@ -117,14 +130,10 @@ def _check_converted(filesystem, folder, found):
     folder = folder.rstrip("/")
     records, manifest = filesystem.get_file_info([f"{folder}/{RECORDS}", f"{folder}/{MANIFEST}"])
     if manifest.type != pyarrow.fs.FileType.File:
-        if records.type == pyarrow.fs.FileType.Directory:
-            raise ValueError(
-                f"{folder} holds a conversion that is not finished; run convert again, which "
-                "continues it."
-            )
+        _check_records(folder, records)
         return
     with filesystem.open_input_file(manifest.path) as file:
-        listed = json.loads(file.read())
+        listed = parsed(manifest.path, file.read())
     if not isinstance(listed, dict) or "conversion" not in listed:
         return
     sizes = {info.path: info.size for info in found}
@@ -136,6 +145,35 @@ def _check_converted(filesystem, folder, found):
                 f"{folder}/{file['name']} must have {file['bytes']} bytes, as {MANIFEST} says; "
                 f"{there}. Convert the log again into another folder."
             )
+
+
+def _check_finished(filesystem, found):
+    """Raises ValueError where files belong to conversions that are not finished."""
+    folders = {match[1] for info in found if (match := _PART.fullmatch(info.path))}
+    for folder in sorted(folders):
+        records, manifest = filesystem.get_file_info(
+            [f"{folder}/{RECORDS}", f"{folder}/{MANIFEST}"]
+        )
+        if manifest.type != pyarrow.fs.FileType.File:
+            _check_records(folder, records)
+
+
+def _check_records(folder, records):
+    if records.type == pyarrow.fs.FileType.Directory:
+        raise ValueError(
+            f"{folder} holds a conversion that is not finished; run convert again, which "
+            "continues it."
+        )
+
+
+def parsed(path, text):
+    """What a JSON file of a conversion holds."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged: {error}. Convert the log again into another folder."
+        ) from error
 
 
 def _regular(glob):

@@ -24,7 +24,7 @@ class NumbersLook:
     def __init__(self, name):
         self._name = name
         self._sample = Sample()
-        self._rows = self._count = self._zeros = 0
+        self._rows = self._count = self._zeros = self._infinite = 0
         self._sum = 0.0
         self._least, self._largest = np.inf, -np.inf
 
@@ -32,7 +32,8 @@ class NumbersLook:
         """Looks at a block."""
         numbers = numbers_of(block, self._name, fill=np.nan).astype(np.float64, copy=False)
         self._rows += len(numbers)
-        numbers = numbers[~np.isnan(numbers)]
+        self._infinite += int(np.count_nonzero(np.isinf(numbers)))
+        numbers = numbers[np.isfinite(numbers)]
         if len(numbers):
             self._count += len(numbers)
             self._zeros += int(np.count_nonzero(numbers == 0))
@@ -46,7 +47,8 @@ class NumbersLook:
         there = self._count > 0
         return {
             "name": self._name,
-            "missing": share(self._rows - self._count, self._rows),
+            "missing": share(self._rows - self._count - self._infinite, self._rows),
+            "infinite": share(self._infinite, self._rows),
             "min": self._least if there else None,
             "mean": self._sum / self._count if there else None,
             "median": float(np.median(self._sample.numbers)) if there else None,

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from tfrec_models.datasets import _listing
 from tfrec_models.datasets._columns import Block
 from tfrec_models.datasets._names import check_columns
+from tfrec_models.datasets._opened import check_not_packed
 
 _BLOCK_ROWS = 32768
 
@@ -110,7 +111,8 @@ class ParquetSource:
         types = {field.name: field.type for field in schema}
         for name, _ in file.partition:
             types.setdefault(name, self._partition_types[name])
-        check_columns(file.path, self._columns, types)
+        of_folders = [name for name in types if name not in schema.names]
+        check_columns(file.path, self._columns, [*schema.names, *of_folders])
         for name in self._columns:
             first = self.types.setdefault(name, types[name])
             if pa.types.is_nested(first) != pa.types.is_nested(types[name]):
@@ -135,6 +137,7 @@ class named:
             error, FileNotFoundError
         ):
             self._file.check_unchanged()
+            check_not_packed(self._file, "Parquet", "which is compressed within itself")
             raise ValueError(
                 f"{self._name} is cut off, damaged or not Parquet: {error}. Write or fetch the "
                 "file again."

@@ -75,10 +75,11 @@ def _of_row_groups(source):
 
 
 def _of_text(source, number, file):
-    if not file.size:
-        return []
     # A wrong header or compression is found before anything is converted.
-    fields = len(source.layout(file).names)
+    layout = source.layout(file)
+    if layout is None:
+        return []
+    fields = len(layout.names)
     if codec_of(file):
         return [(number, 0, None, file.size, None)]
     edges = [*range(0, file.size, PART_BYTES), file.size]

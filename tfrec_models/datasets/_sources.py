@@ -23,6 +23,15 @@ _ENDINGS = {
 }
 
 
+def check_schema_type(schema):
+    """Raises TypeError on what is no `Schema`, such as the path of one."""
+    if not hasattr(schema, "sparse_feature_names"):
+        raise TypeError(
+            f"schema must be a Schema, received {type(schema).__name__}; read a file by "
+            "Schema.load(path)."
+        )
+
+
 def open_source(source, schema, columns, format=None, delimiter=None, filesystem=None):
     """Opens files or a table.
 
@@ -68,6 +77,13 @@ def open_files(files, format, schema, columns, delimiter=None):
     """Opens listed files of a format."""
     if delimiter is not None and format != "csv":
         raise ValueError(f"delimiter goes with format 'csv', received format {format!r}.")
+    if delimiter is not None and (
+        not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"'
+    ):
+        raise ValueError(
+            f"delimiter must be one character that is no quote and no line end, received "
+            f"{delimiter!r}."
+        )
     if format == "parquet":
         return ParquetSource(files, columns)
     if format == "csv":

@@ -12,6 +12,7 @@ from google.protobuf import message
 from tfrec_models.datasets import _listing
 from tfrec_models.datasets._columns import Block
 from tfrec_models.datasets._names import check_columns
+from tfrec_models.datasets._opened import check_not_empty, check_not_packed
 from tfrec_models.datasets._parquet import Unit
 
 _BLOCK_ROWS = 8192
@@ -52,6 +53,8 @@ class TFRecordSource:
         file = self._files[unit.number]
         path = _path_for_tensorflow(file)
         first_row = 0
+        check_not_empty(file)
+        check_not_packed(file, "TFRecord", "plain or compressed by gzip", ["gzip"])
         with _named(file):
             compression, size = _compression(path)
             seen = 0
@@ -151,8 +154,8 @@ def _named(file):
     except (tf.errors.DataLossError, EOFError, OSError, zlib.error) as error:
         file.check_unchanged()
         raise ValueError(
-            f"{file.path} is cut off, damaged or no TFRecord file: {error}. Write or fetch the "
-            "file again."
+            f"{file.path} is cut off, damaged, no TFRecord file or not compressed by gzip: "
+            f"{error}. Write or fetch the file again."
         ) from error
     except (tf.errors.InvalidArgumentError, message.DecodeError, ValueError) as error:
         if file.path in str(error):

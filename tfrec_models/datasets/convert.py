@@ -10,7 +10,7 @@ from tfrec_models.datasets._convert_beam import Beam
 from tfrec_models.datasets._convert_part import Job
 from tfrec_models.datasets._convert_processes import Processes
 from tfrec_models.datasets._parts import parts_of
-from tfrec_models.datasets._sources import list_source, open_files
+from tfrec_models.datasets._sources import check_schema_type, list_source, open_files
 from tfrec_models.datasets.schema import Schema
 
 
@@ -101,6 +101,10 @@ def convert(
     ...     print(labels.numpy(), features["sparse_features"].row_lengths(axis=2).to_list())
     [1. 0.] [[2], [0]]
     """
+    check_schema_type(schema)
+    _check_apart(source, out)
+    if runner is None and runner_options:
+        raise ValueError(f"runner_options go with runner, received {list(runner_options)} alone.")
     if num_processes is None:
         num_processes = _cores()
     check_positive("num_processes", num_processes)
@@ -123,6 +127,18 @@ def convert(
     if runner is not None:
         return Conversion(job, Beam(job, runner, runner_options)).run()
     return Conversion(job, Processes(job, num_processes, progress)).run()
+
+
+def _check_apart(source, out):
+    """Raises ValueError on a folder to write to within one that is read, whole, as the source."""
+    for folder in source if isinstance(source, list | tuple) else [source]:
+        if isinstance(folder, str | os.PathLike) and os.path.isdir(folder):
+            within = os.path.join(os.path.abspath(folder), "")
+            if os.path.join(os.path.abspath(out), "").startswith(within):
+                raise ValueError(
+                    f"out must be a folder apart from the source, received {os.fspath(out)!r} in "
+                    f"{os.fspath(folder)!r}: what is written would be read as a part of the log."
+                )
 
 
 def _cores():

@@ -8,7 +8,7 @@ from tfrec_models._checks.arguments import check_positive
 from tfrec_models.datasets._encode import resolved
 from tfrec_models.datasets._look import NumbersLook, SparseLook, share, sorted_counts
 from tfrec_models.datasets._progress import Progress
-from tfrec_models.datasets._sources import open_source
+from tfrec_models.datasets._sources import check_schema_type, open_source
 from tfrec_models.datasets._threads import ahead
 from tfrec_models.datasets._value_counts import ValueCounts
 from tfrec_models.datasets.description import Description
@@ -74,6 +74,7 @@ def describe(
     <BLANKLINE>
     note: dense column 'x' has no number in 50.0% of its rows and no `fill`.
     """
+    check_schema_type(schema)
     check_positive("embedding_dim", embedding_dim)
     columns = [name for name in schema.columns if name not in _weights(schema)]
     opened = open_source(source, schema, columns, format, delimiter, filesystem)
@@ -151,6 +152,11 @@ def _notes(schema, label, dense, sparse):
             notes.append(
                 f"dense column {column.name!r} has no number in {found['missing']:.1%} of its "
                 "rows and no `fill`."
+            )
+        if found["infinite"] and column.transform != "clip":
+            notes.append(
+                f"dense column {column.name!r} has an infinite number in {found['infinite']:.1%} "
+                "of its rows."
             )
         least = found["min"]
         if column.transform == "log" and least is not None and least + column.offset <= 0:

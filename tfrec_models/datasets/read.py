@@ -8,7 +8,7 @@ from tfrec_models._checks.arguments import check_positive
 from tfrec_models.datasets._batches import Batches, Order
 from tfrec_models.datasets._dataset import Form, dataset_of
 from tfrec_models.datasets._encode import Encoder
-from tfrec_models.datasets._sources import open_source
+from tfrec_models.datasets._sources import check_schema_type, open_source
 from tfrec_models.datasets.schema import Schema
 
 
@@ -49,8 +49,9 @@ def read(
         seed: int or None, fixes the shuffling.
         shuffle_buffer: int, rows that are shuffled together.
         drop_remainder: bool, whether to leave a smaller last batch out.
-        shard: pair of int (index, count): the part of one of `count` workers. Parts differ by
-            one row at most. Shuffled parts need a seed, the same for all workers.
+        shard: pair of int (index, count): the part of one of `count` workers, which no strategy
+            divides again. Parts differ by one row at most. Shuffled parts need a seed, the same
+            for all workers.
         labels: bool, whether to read labels; False gives features alone.
         num_threads: int, threads that turn columns into inputs, beside one that reads.
         format: str or None: "parquet", "csv" or "tfrecord"; None to tell by the files' endings.
@@ -89,6 +90,7 @@ def read(
     [1. 0.] [[2], [0]]
     [1.] [[1]]
     """
+    check_schema_type(schema)
     check_positive("batch_size", batch_size)
     check_positive("num_threads", num_threads)
     order = Order.checked(shuffle, seed, shuffle_buffer, shard)

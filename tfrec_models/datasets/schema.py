@@ -6,6 +6,12 @@ import os
 from tfrec_models._checks.names import nearest
 from tfrec_models._config_files import load_config, save_config
 from tfrec_models.datasets._prepared import prepared_schema
+from tfrec_models.datasets._schema_dict import (
+    check_column_names,
+    check_fields,
+    check_learned,
+    columns_of,
+)
 from tfrec_models.datasets._schema_differences import differences_of
 from tfrec_models.datasets.dense import Dense
 from tfrec_models.datasets.sparse import Sparse
@@ -79,6 +85,7 @@ class Schema:
                 raise ValueError(f"{what} must be a list of {kind.__name__}, received {wrong}.")
         if self.label is not None and (not isinstance(self.label, str) or not self.label):
             raise ValueError(f"label must be a non-empty str or None, received {self.label!r}.")
+        check_column_names(self.column_names)
         for what, names in (
             ("dense", [column.name for column in self.dense]),
             ("sparse", [column.name for column in self.sparse]),
@@ -257,17 +264,16 @@ class Schema:
         """The schema that `to_dict` wrote.
 
         Raises:
-            ValueError: on an unknown version or field; names the nearest one.
+            ValueError: on an unknown version or field, and on learned values `fit` does not write.
         """
         if not isinstance(config, dict) or config.get("version") != _VERSION:
             version = config.get("version") if isinstance(config, dict) else config
             raise ValueError(f"A schema must have version {_VERSION}, received {version!r}.")
         config = {name: value for name, value in config.items() if name != "version"}
-        _check_fields(cls, config)
+        check_fields(cls, config)
         for what, kind in (("dense", Dense), ("sparse", Sparse)):
-            for column in config.get(what) or []:
-                _check_fields(kind, column)
-            config[what] = [kind(**column) for column in config.get(what) or []]
+            config[what] = columns_of(what, kind, config.get(what))
+        check_learned(config.get("learned", {}), config["dense"], config["sparse"])
         return cls(**config)
 
     def save(self, path: str | os.PathLike):
@@ -285,11 +291,3 @@ class Schema:
         for column in self.sparse:
             tables[column.like or column.name].append(column.name)
         return tables
-
-
-def _check_fields(kind, config):
-    """Raises ValueError on a name that is no field of a dataclass; names the nearest one."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in config:
-        if name not in names:
-            raise ValueError(f"{kind.__name__} has no field {name!r}{nearest(name, names)}")

@@ -112,6 +112,7 @@ class EmbeddingTables(TableStore, DeserializesChildren, keras.layers.Layer, abc.
             values: tensor or array of the shape that `read_table` returns.
 
         Raises:
+            TypeError: on values that are no real numbers.
             ValueError: on an unknown table or another shape.
         """
         variable, stack = self.stack_of(name)

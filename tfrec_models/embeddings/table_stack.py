@@ -89,10 +89,16 @@ class TableStack:
         """Replaces one table's rows, in place.
 
         Raises:
+            TypeError: if `values` are no real numbers.
             ValueError: if `values` has another shape than the table.
         """
         first, count = self.rows_of(name)
-        values = tf.cast(tf.convert_to_tensor(values), variable.dtype)
+        values = tf.convert_to_tensor(values)
+        if not (values.dtype.is_floating or values.dtype.is_integer):
+            raise TypeError(
+                f"Table {name!r} holds real numbers, received values of dtype {values.dtype.name}."
+            )
+        values = tf.cast(values, variable.dtype)
         shape = (count, *variable.shape[1:])
         if values.shape != shape:
             raise ValueError(

@@ -1,5 +1,7 @@
 """A function of tensors compiled with XLA, forward and backward."""
 
+import functools
+import types
 import uuid
 
 import tensorflow as tf
@@ -23,6 +25,10 @@ class Compiled:
     TensorFlow's own operations run it too while `tf.debugging.enable_check_numerics` watches them,
     as XLA has no kernel for what that adds.
 
+    A plain function has one program in the process, as if `tf.function` decorated it: what XLA
+    compiled for one layer serves every other of the same shapes and types, those of models made
+    later too. A method or a lambda has a program for each `Compiled`.
+
     The program is held in here because Keras and TensorFlow would otherwise find a `tf.function`
     among a layer's attributes and write it, XLA and all, into every SavedModel.
 
@@ -32,9 +38,7 @@ class Compiled:
 
     def __init__(self, function):
         self.function = function
-        self._program = tf.function(
-            function, jit_compile=True, reduce_retracing=True, autograph=False
-        )
+        self._program = _shared_program(function) if _is_plain(function) else _own(function)
         self._by_size = tf.function(self._choose, reduce_retracing=True, autograph=False)
 
     def __call__(self, *args):
@@ -54,8 +58,23 @@ class Compiled:
 
     @property
     def trace_count(self):
-        """How often the function was traced."""
+        """How often the program was traced, for all layers that share it."""
         return self._program.experimental_get_tracing_count()
+
+
+def _is_plain(function):
+    """Whether a function is made once, with its module: no method, lambda or closure."""
+    return isinstance(function, types.FunctionType) and "<" not in function.__qualname__
+
+
+def _own(function):
+    return tf.function(function, jit_compile=True, reduce_retracing=True, autograph=False)
+
+
+@functools.cache
+def _shared_program(function):
+    # Without `reduce_retracing`: the width of one layer would become unknown beside another's.
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def _is_compiled_for(size):

@@ -73,9 +73,16 @@ class _Default:
             self.value = dataclasses.replace(self.value, **changes)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Use:
+    """One `using` that has begun and not ended."""
+
+    execution: Execution
+
+
 _default = _Default()
-_chosen: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(
-    "tfrec_models_execution", default=None
+_uses: contextvars.ContextVar[tuple[_Use, ...]] = contextvars.ContextVar(
+    "tfrec_models_execution", default=()
 )
 
 
@@ -88,8 +95,8 @@ def current() -> Execution:
     >>> execution.current().portable
     False
     """
-    chosen = _chosen.get()
-    return _default.value if chosen is None else chosen
+    uses = _uses.get()
+    return uses[-1].execution if uses else _default.value
 
 
 @contextlib.contextmanager
@@ -117,11 +124,14 @@ def using(execution: Execution) -> Iterator[Execution]:
             f"execution must be an Execution, received {type(execution).__name__}; make one with "
             "tfrec_models.execution.Execution(...)."
         )
-    token = _chosen.set(execution)
+    use = _Use(execution)
+    _uses.set((*_uses.get(), use))
     try:
         yield execution
     finally:
-        _chosen.reset(token)
+        # They may end in another order than they began, as those of generators do: what was
+        # before this one would bring one back that has ended.
+        _uses.set(tuple(other for other in _uses.get() if other is not use))
 
 
 @contextlib.contextmanager

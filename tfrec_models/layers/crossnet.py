@@ -53,7 +53,8 @@ class CrossNet(CrossNetBase):
     def layer_weights(self):
         return self.kernels, self.biases
 
-    def cross(self, inputs, kernels, biases):
+    @staticmethod
+    def cross(inputs, kernels, biases):
         outputs = inputs
         for kernel, bias in zip(kernels, biases, strict=True):
             outputs = inputs * (tf.matmul(outputs, kernel) + bias) + outputs

@@ -62,7 +62,8 @@ class LowRankCrossNet(CrossNetBase):
     def layer_weights(self):
         return self.v_kernels, self.w_kernels, self.biases
 
-    def cross(self, inputs, v_kernels, w_kernels, biases):
+    @staticmethod
+    def cross(inputs, v_kernels, w_kernels, biases):
         outputs = inputs
         for v_kernel, w_kernel, bias in zip(v_kernels, w_kernels, biases, strict=True):
             mapped = tf.matmul(tf.matmul(outputs, v_kernel), w_kernel)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrec_models._checks.assertions import checked
+from tfrec_models._checks.assertions import after, checked
 
 
 def examples(metric, y_true, y_pred, sample_weight):
@@ -27,31 +27,63 @@ def examples(metric, y_true, y_pred, sample_weight):
     labels = _of_equal_length(who, "y_true", labels, scores)
     weights = _weights(who, sample_weight, scores)
 
-    labels = checked(
-        labels,
-        tf.reduce_all(tf.logical_or(tf.equal(labels, 0), tf.equal(labels, 1))),
-        f"{who}: y_true must be 0 or 1, received other labels; turn them into clicks and no "
-        "clicks, for example by y > threshold. The smallest and the largest:",
-        tf.reduce_min(labels),
-        tf.reduce_max(labels),
-    )
+    is_label = tf.logical_or(tf.equal(labels, 0), tf.equal(labels, 1))
     if metric.from_logits:
         sound, wanted = tf.reduce_all(tf.equal(scores, scores)), "logits and none of them NaN"
     else:
         # False for NaN too.
         sound = tf.reduce_all(tf.logical_and(scores >= 0, scores <= 1))
         wanted = "probabilities in [0, 1]; for a model that gives logits, set from_logits=True"
-    scores = checked(
-        scores,
-        sound,
-        f"{who}: y_pred must be {wanted}, received NaN in this many of so many, then the "
-        "smallest and the largest of the others:",
-        tf.reduce_sum(tf.cast(tf.math.is_nan(scores), tf.int32)),
-        tf.size(scores),
-        tf.reduce_min(scores),
-        tf.reduce_max(_without_nan(scores)),
+    return _once_sound(
+        (labels, scores, weights),
+        (
+            tf.reduce_all(is_label),
+            f"{who}: y_true must be 0 or 1, received other labels; turn them into clicks and no "
+            "clicks, for example by y > threshold. The smallest and the largest:",
+            lambda: (tf.reduce_min(labels), tf.reduce_max(labels)),
+        ),
+        (
+            sound,
+            f"{who}: y_pred must be {wanted}, received NaN in this many of so many, then the "
+            "smallest and the largest of the others:",
+            lambda: (
+                tf.reduce_sum(tf.cast(tf.math.is_nan(scores), tf.int32)),
+                tf.size(scores),
+                tf.reduce_min(scores),
+                tf.reduce_max(_without_nan(scores)),
+            ),
+        ),
     )
-    return labels, scores, weights
+
+
+def _once_sound(tensors, *rules):
+    """Returns `tensors` once all rules hold, as `checked` does for one.
+
+    What a message shows is computed in the branch that refuses: three metrics in `compile` would
+    compute it three times at every step.
+
+    Args:
+        tensors: tuple of tensors.
+        *rules: tuples of a scalar bool tensor, the message, and a function that returns the tensors
+            to be shown.
+    """
+    open_rules = []
+    for holds, message, details in rules:
+        known = tf.get_static_value(holds)
+        if known is None:
+            open_rules.append((holds, message, details))
+        elif not known:
+            checked(tensors, holds, message, *details())
+    if not open_rules:
+        return tensors
+
+    def refuse():
+        checks = [tf.debugging.Assert(holds, [text, *shown()]) for holds, text, shown in open_rules]
+        with tf.control_dependencies(checks):
+            return tf.constant(False)
+
+    all_hold = tf.reduce_all(tf.stack([holds for holds, _, _ in open_rules]))
+    return after([tf.cond(all_hold, lambda: tf.constant(True), refuse)], tensors)
 
 
 def _column(who, name, tensor):

@@ -17,7 +17,8 @@ class Bins(NamedTuple):
 
     Attributes:
         edges: int32 `(size,)`.
-        weights: float64 `(2, 2, size)`: of negatives and of positives, in gaps and at edges.
+        weights: float64 `(2, 2 * size)`: of negatives and of positives, in the order of the keys:
+            the gap below an edge, the edge, the next gap.
         lowest, highest: int32 `(size,)`, of the keys in each gap; NO_KEY and LOWEST if it is empty.
     """
 
@@ -51,11 +52,42 @@ def place(edges, keys):
 
 def with_weights(weights, edge, is_edge, added):
     """Returns the weights of bins after `added`, `(2, batch)`, in slots that `place` gave."""
-    size = weights.shape[-1]
-    slot = is_edge * size + edge
-    slot = tf.concat([slot, slot + 2 * size], axis=0)[:, tf.newaxis]
+    slot = 2 * edge + is_edge
+    slot = tf.concat([slot, slot + weights.shape[1]], axis=0)[:, tf.newaxis]
     flat = tf.tensor_scatter_nd_add(tf.reshape(weights, [-1]), slot, tf.reshape(added, [-1]))
     return tf.reshape(flat, weights.shape)
+
+
+def with_examples(weights, edge, is_edge, is_positive, added):
+    """Returns what `with_weights` does for examples of one class each, and the pairs they add.
+
+    The pairs in gaps are not counted anew: a gap whose weights grow from n and p by a and b gets
+    a (2 n + a), b (2 p + b) and a p + b n + a b more, which are sums over its new examples of their
+    weight times what was there before and what is there after all of them. So only slots of the
+    batch are read.
+
+    Args:
+        weights: as in `Bins`.
+        edge, is_edge: int32 `(batch,)`, of `place`.
+        is_positive: int32 `(batch,)`, 1 for positives and 0 for negatives.
+        added: float64 `(batch,)`, the weight of each example.
+
+    Returns:
+        The new weights, and float64 `(3,)`, by how much `pairs_in_gaps` has grown.
+    """
+    num_slots = weights.shape[1]
+    slot = 2 * edge + is_edge
+    own = is_positive * num_slots + slot
+    # Pairs with its own class, then with the other.
+    read = tf.concat([own, (1 - is_positive) * num_slots + slot], axis=0)
+    flat = tf.reshape(weights, [-1])
+    new = tf.tensor_scatter_nd_add(flat, own[:, tf.newaxis], added)
+    beside = tf.reshape(tf.gather(flat, read) + tf.gather(new, read), [2, -1])
+    in_gaps = tf.where(is_edge > 0, tf.zeros_like(added), added)
+    same, other = tf.unstack(beside * in_gaps)
+    positive = tf.cast(is_positive, tf.float64)
+    grown = tf.stack([(1 - positive) * same, positive * same, other / 2])
+    return tf.reshape(new, weights.shape), tf.reduce_sum(grown, axis=1)
 
 
 def with_ranges(lowest, highest, edge, is_edge, keys):
@@ -70,9 +102,15 @@ def with_ranges(lowest, highest, edge, is_edge, keys):
     )
 
 
+def by_slot(weights):
+    """Returns the weights of bins in gaps and at edges, each `(2, size)`."""
+    return tf.unstack(tf.reshape(weights, (2, -1, 2)), axis=2)
+
+
 def contents(bins):
     """Returns bins as examples: half the weight of a gap at each end of its range."""
-    in_gaps, at_edges = bins.weights[:, 0] / 2, bins.weights[:, 1]
+    in_gaps, at_edges = by_slot(bins.weights)
+    in_gaps /= 2
     keys = tf.concat([bins.edges, bins.lowest, bins.highest], axis=0)
     return Keyed(keys, tf.concat([at_edges, in_gaps, in_gaps], axis=1))
 
@@ -109,14 +147,14 @@ def partition(examples, size):
     is_edge = tf.logical_or(is_edge, num_keys < size)
 
     edge = tf.cumsum(tf.cast(is_edge, tf.int32), exclusive=True)
-    slot = size * tf.cast(is_edge, tf.int32) + edge
+    slot = 2 * edge + tf.cast(is_edge, tf.int32)
     summed = tf.stack([tf.math.unsorted_segment_sum(row, slot, 2 * size) for row in weights])
     # Each of these has one more row, for the keys that are not asked for.
     edges = tf.math.unsorted_segment_min(keys, tf.where(is_edge, edge, size), size + 1)[:size]
     gap = tf.where(is_edge, size, edge)
     lowest = tf.math.unsorted_segment_min(keys, gap, size + 1)[:size]
     highest = tf.math.unsorted_segment_max(keys, gap, size + 1)[:size]
-    return Bins(edges, tf.reshape(summed, (2, 2, size)), lowest, highest)
+    return Bins(edges, summed, lowest, highest)
 
 
 def _beside_holes(keys):
@@ -136,14 +174,17 @@ def _beside_holes(keys):
 
 def pairs_in_gaps(weights):
     """Returns the weights of pairs in one gap: two negatives, two positives, one of each."""
-    negative, positive = weights[0, 0], weights[1, 0]
+    negative, positive = tf.unstack(by_slot(weights)[0])
     return tf.stack([tf.tensordot(*pair, 1) for pair in _pairs(negative, positive)])
 
 
-def all_pairs(weights):
-    """Returns the weights of all pairs: two negatives, two positives, one of each."""
-    negative, positive = tf.unstack(tf.reduce_sum(weights, axis=(1, 2)))
-    return tf.stack([a * b for a, b in _pairs(negative, positive)])
+def all_pairs(totals):
+    """Returns the weights of all pairs: two negatives, two positives, one of each.
+
+    Args:
+        totals: float64 `(2,)`, the weight of the negatives and that of the positives.
+    """
+    return tf.stack([a * b for a, b in _pairs(*tf.unstack(totals))])
 
 
 def _pairs(negative, positive):
@@ -152,7 +193,6 @@ def _pairs(negative, positive):
 
 def ordered_pairs(weights):
     """Returns the weight of pairs with the positive above; pairs in one slot count half."""
-    (negatives, negatives_at), (positives, positives_at) = map(tf.unstack, tf.unstack(weights))
-    below = tf.cumsum(negatives + negatives_at, exclusive=True)
-    ordered = tf.tensordot(positives, below + negatives / 2, 1)
-    return ordered + tf.tensordot(positives_at, below + negatives + negatives_at / 2, 1)
+    negatives, positives = tf.unstack(weights)
+    up_to = tf.cumsum(negatives)
+    return tf.tensordot(positives, up_to, 1) - tf.tensordot(positives, negatives, 1) / 2

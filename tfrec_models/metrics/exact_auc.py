@@ -96,10 +96,13 @@ class ExactAUC(BinaryMetric):
             shape, "zeros", dtype=dtype, name=name, aggregation="only_first_replica"
         )
         self.edges = add((SIZE,), "int32", "edges")
-        self.weights = add((2, 2, SIZE), "float64", "weights")
+        self.weights = add((2, 2 * SIZE), "float64", "weights")
         if window is None:
             self.lowest = add((SIZE,), "int32", "lowest")
             self.highest = add((SIZE,), "int32", "highest")
+            # The weight of each class, and the pairs in gaps: `result` alone walks the slots.
+            self.totals = add((2,), "float64", "totals")
+            self.pairs = add((3,), "float64", "pairs")
             # Pairs in gaps, and all pairs, when the scores were last divided.
             self.baseline = add((2, 3), "float64", "baseline")
         else:
@@ -124,26 +127,28 @@ class ExactAUC(BinaryMetric):
             sample_weight: weights of at least 0, of either shape or one for all; 1 if None.
         """
         labels, scores, weights = examples(self, y_true, y_pred, sample_weight)
-        # As integers, which float64 holds exactly: TensorFlow takes denormal floats for 0.
-        keys = tf.cast(score_bins.sortable(scores), tf.float64)
-        columns = tf.stack([keys, weights * (1 - labels), weights * labels])
+        keys = score_bins.sortable(scores)
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
-            columns = tf.transpose(replica.all_gather(tf.transpose(columns), axis=0))
-        batch = score_bins.Keyed(tf.cast(columns[0], tf.int32), columns[1:])
+            # As integers, which float64 holds exactly: TensorFlow takes denormal floats for 0.
+            columns = tf.stack([tf.cast(keys, tf.float64), labels, weights], axis=1)
+            keys, labels, weights = tf.unstack(replica.all_gather(columns, axis=0), axis=1)
+            keys = tf.cast(keys, tf.int32)
         if self.window is None:
-            self._add(batch)
+            self._add(keys, labels, weights)
         else:
-            self._add_to_window(batch)
+            self._add_to_window(_keyed(keys, labels, weights))
 
     def result(self):
         """Returns the area as a scalar of the metric's dtype."""
-        weights = held = tf.convert_to_tensor(self.weights)
-        if self.window is not None:
+        if self.window is None:
+            totals = tf.convert_to_tensor(self.totals)
+        else:
             # Of what has left the slots, rounding remains.
-            held = tf.transpose(self.recent_weights)[:, tf.newaxis]
-        pairs = score_bins.all_pairs(held)[2]
-        area = tf.math.divide_no_nan(score_bins.ordered_pairs(weights), pairs)
+            totals = tf.reduce_sum(self.recent_weights, axis=0)
+        pairs = tf.reduce_prod(totals)
+        ordered = score_bins.ordered_pairs(tf.convert_to_tensor(self.weights))
+        area = tf.math.divide_no_nan(ordered, pairs)
         return tf.cast(tf.where(pairs > 0, area, tf.constant(0.5, tf.float64)), self.dtype)
 
     def add_state_of(self, other):
@@ -157,20 +162,26 @@ class ExactAUC(BinaryMetric):
         parts = (self.edges, self.weights, self.lowest, self.highest)
         return score_bins.Bins(*map(tf.convert_to_tensor, parts))
 
-    def _assign(self, bins, baseline):
+    def _assign(self, bins, totals, pairs, baseline):
         self.edges.assign(bins.edges)
         self.weights.assign(bins.weights)
         self.lowest.assign(bins.lowest)
         self.highest.assign(bins.highest)
+        self.totals.assign(totals)
+        self.pairs.assign(pairs)
         self.baseline.assign(baseline)
 
-    def _add(self, batch):
+    def _add(self, keys, labels, added):
         bins = self._bins()
-        edge, is_edge = score_bins.place(bins.edges, batch.keys)
-        weights = score_bins.with_weights(bins.weights, edge, is_edge, batch.weights)
-        pairs, of = score_bins.pairs_in_gaps(weights), score_bins.all_pairs(weights)
+        edge, is_edge = score_bins.place(bins.edges, keys)
+        weights, grown = score_bins.with_examples(
+            bins.weights, edge, is_edge, tf.cast(labels, tf.int32), added
+        )
+        by_class = tf.stack([added * (1 - labels), added * labels])
+        totals = self.totals + tf.reduce_sum(by_class, axis=1)
+        pairs, of = self.pairs + grown, score_bins.all_pairs(totals)
         # An example is no pair with itself.
-        in_gaps = tf.where(is_edge > 0, tf.zeros_like(batch.weights), batch.weights)
+        in_gaps = tf.where(is_edge > 0, tf.zeros_like(by_class), by_class)
         alone = tf.concat([tf.reduce_sum(in_gaps**2, axis=1), [0.0]], axis=0)
         before, of_before = tf.unstack(tf.convert_to_tensor(self.baseline))
         before += alone
@@ -178,11 +189,12 @@ class ExactAUC(BinaryMetric):
         is_outgrown = tf.reduce_any(pairs > before + TOLERANCE * (of - of_before) + 1e-12 * of)
 
         def keep():
-            ranges = score_bins.with_ranges(bins.lowest, bins.highest, edge, is_edge, batch.keys)
-            return score_bins.Bins(bins.edges, weights, *ranges), tf.stack([before, of_before])
+            ranges = score_bins.with_ranges(bins.lowest, bins.highest, edge, is_edge, keys)
+            baseline = tf.stack([before, of_before])
+            return score_bins.Bins(bins.edges, weights, *ranges), totals, pairs, baseline
 
         def divide():
-            return _divided(score_bins.contents(bins), batch)
+            return _divided(score_bins.contents(bins), _keyed(keys, labels, added))
 
         self._assign(*tf.cond(is_outgrown, divide, keep))
 
@@ -213,7 +225,7 @@ class ExactAUC(BinaryMetric):
             bins = score_bins.partition(score_bins.Keyed(keys, tf.transpose(weights)), SIZE)
             return bins.edges, bins.weights
 
-        lost, of = score_bins.pairs_in_gaps(slots)[2], score_bins.all_pairs(slots)[2]
+        lost, of = score_bins.pairs_in_gaps(slots)[2], tf.reduce_prod(tf.reduce_sum(slots, axis=1))
         edges, slots = tf.cond(lost > TOLERANCE * of, divide, lambda: (edges, slots))
         self.edges.assign(edges)
         self.weights.assign(slots)
@@ -222,8 +234,12 @@ class ExactAUC(BinaryMetric):
         self.recent_weights.assign(weights)
 
 
+def _keyed(keys, labels, weights):
+    return score_bins.Keyed(keys, tf.stack([weights * (1 - labels), weights * labels]))
+
+
 def _divided(*parts):
-    """Returns bins of new edges for the examples of several parts, and the baseline of these."""
+    """Returns bins of new edges for the examples of several parts, their sums and baseline."""
     bins = score_bins.partition(score_bins.joined(*parts), SIZE)
-    pairs = score_bins.pairs_in_gaps(bins.weights), score_bins.all_pairs(bins.weights)
-    return bins, tf.stack(pairs)
+    totals, pairs = tf.reduce_sum(bins.weights, axis=1), score_bins.pairs_in_gaps(bins.weights)
+    return bins, totals, pairs, tf.stack([pairs, score_bins.all_pairs(totals)])

@@ -1,6 +1,7 @@
 """Optimizers that update embedding rows exactly, at a cost that does not grow with the table."""
 
 from tfrec_models.optimizers.adagrad import Adagrad
+from tfrec_models.optimizers.adam import Adam
 from tfrec_models.optimizers.composite_optimizer import CompositeOptimizer
 from tfrec_models.optimizers.ftrl import Ftrl
 from tfrec_models.optimizers.lazy_adam import LazyAdam
@@ -13,6 +14,7 @@ from tfrec_models.optimizers.warn_if_inexact import warn_if_inexact
 __all__ = [
     "SGD",
     "Adagrad",
+    "Adam",
     "CompositeOptimizer",
     "Ftrl",
     "LazyAdam",

@@ -13,7 +13,7 @@ from tfrec_models.recipes.recipe import Recipe
 
 _TABLES: dict[str, Any] = {
     name: getattr(optimizers, name)
-    for name in ("SGD", "Adagrad", "RowWiseAdagrad", "LazyAdam", "Ftrl")
+    for name in ("SGD", "Adagrad", "RowWiseAdagrad", "LazyAdam", "Adam", "Ftrl")
 }
 _DENSE: dict[str, Any] = {
     name: item

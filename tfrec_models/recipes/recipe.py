@@ -127,10 +127,7 @@ class Recipe(Section):
             FileNotFoundError: if the file is not there.
             ValueError: as `from_dict`, and on a file that is no YAML or JSON.
         """
-        try:
-            config = load_config(path)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{os.fspath(path)} is no YAML: {error}") from error
+        config = load_config(path)
         try:
             return cls.from_dict(config)
         except ValueError as error:

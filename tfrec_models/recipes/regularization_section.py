@@ -15,7 +15,8 @@ class RegularizationSection(Section):
     embedding_l2: float = setting(
         0.0,
         least=0,
-        help="L2 of the rows that a batch looks up: each adds `embedding_l2 * row` to its gradient",
+        help="L2 of the rows that a batch looks up, and with the tables' optimizer `Adam` of all: "
+        "each adds `embedding_l2 * row` to its gradient",
     )
     dropout: float = setting(
         0.0, least=0, below=1, help="the share of outputs of the MLPs' layers set to zero"

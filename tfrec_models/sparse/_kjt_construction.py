@@ -3,17 +3,29 @@
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
+from tfrec_models.sparse._kjt_variable_stride import repeated_parts
 from tfrec_models.sparse.jagged_tensor import jagged_parts, offsets_from_lengths
 from tfrec_models.sparse.kjt_layout import without_keys
 
 
-def keyed_parts(keys, values, weights, lengths, offsets, stride):
+def keyed_parts(
+    keys, values, weights, lengths, offsets, stride, stride_per_key_per_rank, inverse_indices
+):
     """Returns keys, values, row splits and weights, known to fit together."""
     keys = _checks.check_keys(keys)
     values = _checks.with_rank(_checks.as_ids(values, "values"), "values")
-    values, splits, weights = jagged_parts(
-        "KeyedJaggedTensor", values, weights, lengths, offsets, len(keys)
-    )
+    if inverse_indices is not None:
+        parts = (values, weights, lengths, offsets, stride_per_key_per_rank, inverse_indices)
+        values, splits, weights = repeated_parts(keys, *parts)
+    elif stride_per_key_per_rank is not None:
+        raise ValueError(
+            "stride_per_key_per_rank goes with inverse_indices, which tell the bag of each "
+            "example; give stride where all keys have the same number of examples."
+        )
+    else:
+        values, splits, weights = jagged_parts(
+            "KeyedJaggedTensor", values, weights, lengths, offsets, len(keys)
+        )
     if stride is None:
         return keys, values, splits, weights
     if stride < 0:

@@ -32,7 +32,7 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
     elements of one example.
 
     Unlike TorchRec's, the contents are checked, and all keys have the same number of examples:
-    instead of a variable stride with inverse indices, repeat the examples.
+    bags that examples share, given with `inverse_indices`, are repeated here.
 
     Args:
         keys: list of str, distinct feature names.
@@ -44,6 +44,10 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         offsets: int tensor of shape `(F * B + 1,)`.
         stride: optional int, the expected number of examples B. Without keys nothing else tells
             it, and it is 0 unless given.
+        stride_per_key_per_rank: with `inverse_indices`, the number of bags of each key, a list
+            for each with one for each rank. None where all have equally many.
+        inverse_indices: optional pair of a list of keys and an int tensor (F, B): which of the
+            bags of a key is that of an example.
 
     Raises:
         ValueError: if keys repeat, or lengths, offsets, weights and values do not fit together.
@@ -88,9 +92,12 @@ class KeyedJaggedTensor(tf.experimental.BatchableExtensionType):
         lengths: Any = None,
         offsets: Any = None,
         stride: int | tf.Tensor | None = None,
+        stride_per_key_per_rank: Any = None,
+        inverse_indices: tuple[Sequence[str], Any] | None = None,
     ) -> None:
+        bags = (keys, values, weights, lengths, offsets, stride)
         self.feature_names, self.flat_values, self.row_splits, self.flat_weights = (
-            _kjt_construction.keyed_parts(keys, values, weights, lengths, offsets, stride)
+            _kjt_construction.keyed_parts(*bags, stride_per_key_per_rank, inverse_indices)
         )
 
     @classmethod
