@@ -9,10 +9,13 @@
 
 namespace tfrec {
 
-// What a rule is given: the learning rate of the step, and the constants it names `settings`.
+// What a rule is given: the learning rate of the step, and the constants it names `settings`. Before
+// it, `l2` times the weights is added to the gradient, and the weights lose `weight_decay` times the
+// learning rate of themselves.
 struct Step {
   float learning_rate;
   const float* settings;
+  float l2 = 0, weight_decay = 0;
 };
 
 constexpr int kMaxSlots = 3;

@@ -41,6 +41,8 @@ REGISTER_OP("TfrecUpdateRows")
         "rule: {'sgd', 'momentum', 'nesterov', 'adagrad', 'row_wise_adagrad', 'lazy_adam', "
         "'amsgrad', 'ftrl'}")
     .Attr("settings: list(float)")
+    .Attr("l2: float = 0")
+    .Attr("weight_decay: float = 0")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs)
     .Doc(R"(
@@ -51,6 +53,8 @@ rows: (n,), distinct.
 starts, places, scales: as TfrecTransposeBags gives them; without them each row's gradient is one
   row of `upstream`.
 settings: the rule's constants, in the order that row_rules.h says.
+l2: what times the weights is added to the gradient.
+weight_decay: what times the learning rate and the weights is taken from these before the rule.
 )");
 
 template <typename T, typename Row>
@@ -62,6 +66,8 @@ class UpdateRowsOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("rule", &rule));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("settings", &settings_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("num_slots", &num_slots));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("l2", &l2_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("weight_decay", &weight_decay_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("G", &gradient_dtype_));
     bool fits = false;
     auto use = [&](auto of) {
@@ -104,7 +110,7 @@ class UpdateRowsOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->input("learning_rate", &learning_rate));
     OP_REQUIRES(ctx, learning_rate->NumElements() == 1,
                 absl::InvalidArgumentError("learning_rate must be a scalar."));
-    const Step step = {learning_rate->flat<float>()(0), settings_.data()};
+    const Step step = {learning_rate->flat<float>()(0), settings_.data(), l2_, weight_decay_};
     OP_REQUIRES_OK(ctx, (this->*update_)(ctx, target, *rows, step));
   }
 
@@ -175,6 +181,7 @@ class UpdateRowsOp : public OpKernel {
 
   LargePages large_pages_;
   std::vector<float> settings_;
+  float l2_, weight_decay_;
   tensorflow::DataType gradient_dtype_;
   int slot_rank_;
   absl::Status (UpdateRowsOp::*update_)(OpKernelContext*, const Target<T>&, const Tensor&,
