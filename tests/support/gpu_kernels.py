@@ -11,8 +11,6 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels, op_def_registry
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# A table of the batch sizes that XLA compiles for: sizes are known to the host, which reads it.
-_OF_SIZES = ("MutableHashTableV2", "LookupTableFindV2", "LookupTableSizeV2", "LookupTableInsertV2")
 _BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
 _LOOPS = ("While", "StatelessWhile")
 # They take what they are given, wherever it is.
@@ -29,7 +27,7 @@ class OnGpu:
 
     Args:
         without_kernel: list of str, the operations without a kernel there, each with its types.
-            Those of strings and of `_OF_SIZES` are none, unless they read what is computed there.
+            Those of strings are none, unless they read what is computed there.
         host_inputs: int, how many inputs of operations are read from the host's memory.
         waits: Counter of the operations at which the host waits for the GPU, because they read in
             its memory what is computed there, or to learn the length of their result.
@@ -92,8 +90,14 @@ def on_gpu(graph, tables=()):
 
     def visit(node, nodes_by_name, given, tables):
         kernel = _gpu_kernel(node)
+        if _is_on_cpu(node):
+            inputs = [source for source in node.input if not source.startswith("^")]
+            found.host_inputs += len(inputs)
+            if any(_is_on_gpu(source, nodes_by_name, given) for source in inputs):
+                found.waits[node.op] += 1
+            return
         if kernel is None:
-            if _has_strings(node) or node.op in _OF_SIZES:
+            if _has_strings(node):
                 inputs = [source for source in node.input if not source.startswith("^")]
                 if not any(_is_on_gpu(source, nodes_by_name, given) for source in inputs):
                     return
@@ -129,7 +133,7 @@ def _is_on_gpu(source, nodes_by_name, given):
     if name not in nodes_by_name:
         return given[name] not in _HANDED_ON_HOST
     node = nodes_by_name[name]
-    if node.op == "Const":
+    if node.op == "Const" or _is_on_cpu(node):
         # A small one is kept on the host where it is read there.
         return False
     if node.op == "Placeholder":
@@ -143,6 +147,10 @@ def _is_on_gpu(source, nodes_by_name, given):
         return dtype not in _HANDED_ON_HOST
     kernel = _gpu_kernel(node)
     return kernel is not None and argument not in kernel.host_memory_arg
+
+
+def _is_on_cpu(node):
+    return tf.DeviceSpec.from_string(node.device).device_type == "CPU"
 
 
 def _gpu_kernel(node):
