@@ -33,8 +33,11 @@ CELLS = {
 WARM_UP = 3
 # They hold the time of others.
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "XlaLaunch")
-# What XLA has compiled, while it runs.
-_PROGRAM = "CpuExecutable::ExecuteAsyncOnStream"
+# Functions of TensorFlow's own that count: what XLA has compiled, and the wait for a batch.
+_FUNCTIONS = {
+    "CpuExecutable::ExecuteAsyncOnStream": "Xla",
+    "IteratorGetNextOp::DoCompute": "IteratorGetNext",
+}
 
 
 def main():
@@ -95,10 +98,9 @@ def operations(folder):
             for line in plane.lines:
                 for event in line.events:
                     event_name = plane.event_metadata[event.metadata_id].name
-                    if event_name == _PROGRAM:
-                        spent["", "Xla"] += event.duration_ps / 1e9
+                    if event_name in _FUNCTIONS:
+                        spent["", _FUNCTIONS[event_name]] += event.duration_ps / 1e9
                         continue
-                    # What has two colons is a function of TensorFlow's own.
                     found = re.fullmatch(r"(.*[^:]):(_?[A-Z]\w+)", event_name)
                     if found and "::" not in event_name and found[2] not in _CALLS:
                         spent[found[1], found[2]] += event.duration_ps / 1e9

@@ -214,6 +214,8 @@ def breakdown_table():
 
 def forms_table():
     """A row for each that `benchmarks/compare.py --forms` measured, and the machine."""
+    if not (ROOT / "benchmarks" / "results" / "forms.json").exists():
+        return "No results are recorded yet."
     cells = _results("forms")
     lines = [
         "| work | peer | against | times | rounds | goal | ms | its ms | peak GB | its GB |",

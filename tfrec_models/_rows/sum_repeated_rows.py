@@ -37,7 +37,8 @@ def _are_distinct(rows):
 
     The gradient of a gather names the rows that were gathered, in another shape.
     """
-    if not isinstance(rows, tf.Tensor) or tf.executing_eagerly():
+    if not hasattr(rows, "graph"):
+        # A value, not a tensor of a graph.
         return False
     op = rows.op
     while op.type in ("Identity", "Reshape"):
