@@ -76,7 +76,7 @@ def test_every_id_policy():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family(family):
-    """A step of training and of `predict`; of one family every signature of an export."""
+    """A step of training and of `predict`; of one family the signatures of an export."""
     model = FAMILIES[family]()
     model.compile(
         CompositeOptimizer(RowWiseAdagrad(0.1), keras.optimizers.SGD(0.1)),
@@ -95,5 +95,7 @@ def test_every_family(family):
             # Graphs hold what they read weakly.
             signatures = Signatures(model, padding_value=-1)
             traced = signatures.trace()
+        # Serialized examples are text, of which a GPU has none.
+        del traced["serving_examples"]
         graphs.update({name: function.graph for name, function in traced.items()})
     check(tables.table_variables, graphs)

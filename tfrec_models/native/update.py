@@ -8,7 +8,7 @@ from tfrec_models.native.library import kernels
 from tfrec_models.native.lookup import DTYPES
 
 
-def update_rows(variable, slots, gradient, rule, settings, learning_rate, l2=0.0, weight_decay=0.0):
+def update_rows(variable, slots, gradient, rule, settings, learning_rate, l2=0.0, decay=0.0):
     """Updates the rows of a variable that a sparse gradient names, each once.
 
     Args:
@@ -19,7 +19,7 @@ def update_rows(variable, slots, gradient, rule, settings, learning_rate, l2=0.0
         settings: list of float, the rule's constants.
         learning_rate: scalar.
         l2: float, what times a row is added to its gradient.
-        weight_decay: float, what times the learning rate and a row is taken from it first.
+        decay: scalar, what times a row is taken from it first.
     """
     rows, starts, places, scales, upstream = _parts(gradient)
     kernels().tfrec_update_rows(
@@ -31,11 +31,11 @@ def update_rows(variable, slots, gradient, rule, settings, learning_rate, l2=0.0
         scales=scales,
         upstream=upstream,
         learning_rate=tf.cast(learning_rate, tf.float32),
+        decay=tf.cast(decay, tf.float32),
         T=variable.dtype,
         rule=rule,
         settings=settings,
         l2=l2,
-        weight_decay=weight_decay,
     )
 
 

@@ -27,14 +27,10 @@ def update_natively(optimizer, gradient, variable, learning_rate):
     rows = gradient.indices
     optimizer.reset_reused(variable, rows)
     old = read_rows(variable, rows, variable.dtype) if averages else None
-    update_rows(
-        variable,
-        slots,
-        gradient,
-        *native_rule,
-        l2=optimizer.l2,
-        weight_decay=optimizer.weight_decay if optimizer.has_weight_decay(variable) else 0.0,
-    )
+    decay = 0.0
+    if optimizer.has_weight_decay(variable):
+        decay = optimizer.weight_decay * learning_rate
+    update_rows(variable, slots, gradient, *native_rule, l2=optimizer.l2, decay=decay)
     if averages:
         new = read_rows(variable, rows, variable.dtype)
         step = optimizer.iterations + 1

@@ -28,7 +28,7 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
   // they are asked for some rows ahead, all at once.
   constexpr int64_t kAhead = 6;
   const int64_t dim = target.dim, slot_dim = Rule::kRowWiseSlot ? 1 : dim;
-  std::vector<float> buffer(dim), decayed(step.weight_decay != 0 ? dim : 0);
+  std::vector<float> buffer(dim), decayed(step.decay != 0 ? dim : 0);
   auto prefetch = [&](int64_t k) {
     const int64_t row = rows[k];
     PrefetchRow<true>(target.table + row * dim, dim * sizeof(T));
@@ -51,14 +51,14 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
       }
       gradient = buffer.data();
     }
-    if (step.weight_decay == 0) {
+    if (step.decay == 0) {
       Rule::template Apply<T>(step, gradient, dim, weights, slots);
       continue;
     }
     // In float32 to the end, so that a small decay is not lost in a table of bfloat16.
     for (int64_t d = 0; d < dim; ++d) {
       const float weight = static_cast<float>(weights[d]);
-      decayed[d] = weight - weight * step.weight_decay * step.learning_rate;
+      decayed[d] = weight - weight * step.decay;
     }
     Rule::template Apply<float>(step, gradient, dim, decayed.data(), slots);
     for (int64_t d = 0; d < dim; ++d) weights[d] = static_cast<T>(decayed[d]);
