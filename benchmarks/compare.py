@@ -3,6 +3,7 @@
     python benchmarks/compare.py                 # DLRM, bag 1: all peers (under 3 minutes)
     python benchmarks/compare.py --goals         # the project's goals (under 20 minutes)
     python benchmarks/compare.py --bags 1 10 --ids zipf --batches 1 64 --peers ours torchrec
+    python benchmarks/compare.py --forms 1 3 10  # a dict of ragged tensors beside the fast form
     python benchmarks/compare.py --full          # every value on every axis: many hours
 
 Every peer is a process that builds the model, warms up and waits; the parent lets one at a time run
@@ -15,10 +16,13 @@ import dataclasses
 import itertools
 import json
 import os
+import pathlib
 import statistics
 import sys
 
+from peers.form_rows import form_rows
 from peers.goals import goal_races
+from peers.machine import commit, machine
 from peers.process import Peer
 from peers.race import race
 from peers.workload import BAGS, DIM, MODELS, PRECISIONS, Workload
@@ -36,8 +40,14 @@ BATCHES = [1, 64, 2048, 16384]
 IDS = ["uniform", "zipf"]
 
 
+FORMS_FILE = pathlib.Path(__file__).parent / "results" / "forms.json"
+
+
 def main():
     arguments = parse()
+    if arguments.forms:
+        measure_forms(arguments)
+        return
     print(f"{arguments.threads} threads for each peer, of {os.cpu_count()} on this machine.\n")
     settings, entries, goals = {}, [], []
     if arguments.goals:
@@ -69,12 +79,28 @@ def main():
             file.write("\n".join([*described, "", *markdown]) + "\n")
 
 
+def measure_forms(arguments):
+    """Writes the rows of some bags beside those that the file has of others."""
+    results = json.loads(FORMS_FILE.read_text()) if FORMS_FILE.exists() else {}
+    for bag in arguments.forms:
+        workload = Workload(bag=bag, threads=arguments.threads)
+        results[bag] = {
+            "machine": machine(),
+            "commit": commit(),
+            "rounds": arguments.rounds,
+            "rows": form_rows(workload, arguments.rounds, arguments.seconds),
+        }
+        FORMS_FILE.write_text(json.dumps(results, indent=1) + "\n")
+        print(json.dumps(results[bag], indent=1), flush=True)
+
+
 def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     preset = parser.add_mutually_exclusive_group()
     preset.add_argument("--goals", action="store_true", help="the rows the project set itself")
+    preset.add_argument("--forms", nargs="+", choices=BAGS, help="bags, in each form of features")
     preset.add_argument("--full", action="store_true", help="every value on every axis")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["dlrm"])
     parser.add_argument("--bags", nargs="+", choices=BAGS, default=["1"])

@@ -18,7 +18,23 @@ import sys
 import typing
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = ("README.md", "docs/recipes.md", "docs/managed_ids.md", "docs/serving.md")
+PAGES = (
+    "README.md",
+    "benchmarks/README.md",
+    "docs/recipes.md",
+    "docs/managed_ids.md",
+    "docs/serving.md",
+)
+PARTS = (
+    "products",
+    "other dense",
+    "casts",
+    "interaction",
+    "lookup",
+    "table update",
+    "dense update",
+    "feeding",
+)
 
 
 def main():
@@ -47,6 +63,8 @@ def written(text):
         "torchrec": torchrec_table,
         "requests": requests_table,
         "threads": threads_table,
+        "breakdown": breakdown_table,
+        "forms": forms_table,
     }
     pattern = r"<!-- (\w+): begin -->\n.*?<!-- \1: end -->"
     if not re.search(pattern, text, re.DOTALL):
@@ -131,7 +149,7 @@ def headline_list():
 
 def torchrec_table():
     """A row for each cell of benchmarks/serving_torchrec.py."""
-    cells = _serving_results("serving_torchrec")
+    cells = _results("serving_torchrec")
     lines = [
         "| request | times as fast | rounds | goal | ms | its ms |",
         "|---|---:|---:|---:|---:|---:|",
@@ -152,7 +170,7 @@ def requests_table():
         "| request | way | p50, ms | p99, ms | bytes |",
         "|---|---|---:|---:|---:|",
     ]
-    for request, result in _serving_results("serving_requests").items():
+    for request, result in _results("serving_requests").items():
         for way, taken in result.items():
             if isinstance(taken, dict):
                 lines.append(
@@ -168,7 +186,7 @@ def threads_table():
         "| way | requests | p50, ms | p99, ms | p99.9, ms | MB more after 10 s |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for way, result in _serving_results("serving_many_features").items():
+    for way, result in _results("serving_many_features").items():
         (latency,) = result["latency"].values()
         growth = result["highest_memory_after_that_mb"] - result["memory_after_10_s_mb"]
         times = " | ".join(f"{value:.0f}" for value in latency)
@@ -176,7 +194,55 @@ def threads_table():
     return "\n".join(lines)
 
 
-def _serving_results(name):
+def breakdown_table():
+    """A row for each cell of benchmarks/breakdown.py, and the machine."""
+    cells = _results("breakdown")
+    lines = [
+        f"| ms of a step | all | {' | '.join(PARTS)} | waiting |",
+        f"|---|{'---:|' * (len(PARTS) + 2)}",
+    ]
+    for name, cell in cells.items():
+        job, bag, precision = name.split("_")[:3]
+        threads = f"{cell['threads']} thread{'s' if cell['threads'] > 1 else ''}"
+        parts = " | ".join(f"{cell['parts_ms'].get(part, 0):.1f}" for part in PARTS)
+        lines.append(
+            f"| {job}, bag {bag}, {precision}, {threads} | {cell['step_ms']:.1f} | "
+            f"{parts} | {cell['waiting_ms']:.1f} |"
+        )
+    return "\n".join([*lines, "", _made_on(cells.values())])
+
+
+def forms_table():
+    """A row for each that `benchmarks/compare.py --forms` measured, and the machine."""
+    if not (ROOT / "benchmarks" / "results" / "forms.json").exists():
+        return "No results are recorded yet."
+    cells = _results("forms")
+    lines = [
+        "| work | peer | against | times | rounds | goal | ms | its ms | peak GB | its GB |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for cell in cells.values():
+        for line in cell["rows"]:
+            goal = "" if line["goal"] is None else f"{line['goal']:g}"
+            if goal:
+                goal = f"{'at most' if line['at_most'] else 'at least'} {goal}"
+            times, gigabytes = (
+                " | ".join(f"{value:.{digits}f}" for value in line[key])
+                for key, digits in (("ms", 1), ("peak_gb", 2))
+            )
+            lines.append(
+                f"| {line['work']} | {line['peer']} | {line['against']} | {line['ratio']:.2f} | "
+                f"{line['lowest']:.2f} to {line['highest']:.2f} | {goal} | {times} | {gigabytes} |"
+            )
+    return "\n".join([*lines, "", _made_on(cells.values())])
+
+
+def _made_on(cells):
+    made = sorted({f"{cell['machine']}, commit {cell['commit']}" for cell in cells})
+    return f"Measured on {'; '.join(made)}."
+
+
+def _results(name):
     return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
 
 

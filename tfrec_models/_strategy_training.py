@@ -61,6 +61,14 @@ class StrategyTraining(TrainerHooks):
             if self.optimizer is not None and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
 
+    def test_step(self, data):
+        with execution.changed(in_process=True):
+            return super().test_step(data)
+
+    def predict_step(self, data):
+        with execution.changed(in_process=True):
+            return super().predict_step(data)
+
     def wrap_step(self, step_function):
         """The step as replicas run it: the execution of `fit` or `evaluate`, and logs of rank 1.
 

@@ -1,5 +1,6 @@
 """tfrec_models through its public API."""
 
+import functools
 import tempfile
 import time
 
@@ -9,6 +10,8 @@ REQUIRES = (("tensorflow", "keras", "tfrec_models"), "pip install .")
 MODELS = w.MODELS
 PRECISIONS = w.PRECISIONS
 FORWARD = "saved_model"
+# Of sparse features, beside the fast one of `packed`.
+FORMS = ("dict of ragged", "packed ragged")
 
 
 def make(workload, variant):
@@ -50,17 +53,29 @@ def make(workload, variant):
     def features(dense, values):
         return {"dense_features": dense, "sparse_features": packed(values, workload)}
 
-    def elements():
+    def elements(form="fast"):
         flat = jobs.as_dataset(
             [(tf.constant(b.dense), flat_ids(b), tf.constant(b.labels)) for b in batches]
         )
-        return flat.map(lambda dense, ids, labels: (features(dense, ids), labels))
+
+        def element(dense, ids, labels):
+            inputs = features(dense, ids)
+            if form != "fast":
+                inputs["sparse_features"] = as_form(form, ids, workload)
+            return inputs, labels
+
+        return flat.map(element)
 
     def inputs():
         return [features(tf.constant(b.dense), flat_ids(b)) for b in batches]
 
-    def fit():
-        return jobs.fit_job(model, elements())
+    def fit(form="fast"):
+        return jobs.fit_job(model, elements(form))
+
+    def answers(call, form):
+        """Of a trained model, whose tables are no longer in one piece of fresh memory."""
+        model.fit(elements(form), steps_per_epoch=1, verbose=0)
+        return jobs.answer_job(model, call, elements(form))
 
     def bare_loop():
         """The step that `fit` runs, in a loop over a dataset and nothing else."""
@@ -130,6 +145,12 @@ def make(workload, variant):
     }
     return settings, {
         "train": fit,
+        **{f"train, {form}": functools.partial(fit, form) for form in FORMS},
+        **{
+            f"{call}, {form}": functools.partial(answers, call, form)
+            for call in ("evaluate", "predict")
+            for form in ("fast", *FORMS)
+        },
         "bare_loop": bare_loop,
         "dense_half": dense_half,
         "saved_model": saved_model,
@@ -147,11 +168,34 @@ def flat_ids(batch):
 
 def packed(values, workload):
     """The library's fast form: ids (B, F) for bags of one, else ragged (B, F, None)."""
-    import numpy as np
     import tensorflow as tf
 
     if workload.bag == "1":
         return tf.reshape(values, (workload.batch, workload.features))
+    return packed_ragged(values, workload)
+
+
+def as_form(form, values, workload):
+    """The ids in one of `FORMS`."""
+    import numpy as np
+    import tensorflow as tf
+
+    if form == "packed ragged":
+        return packed_ragged(values, workload)
+    columns = tf.split(tf.reshape(values, [workload.batch, -1]), workload.bags, axis=1)
+    return {
+        name: tf.RaggedTensor.from_row_splits(
+            tf.reshape(ids, [-1]), bag * np.arange(workload.batch + 1), validate=False
+        )
+        for name, ids, bag in zip(workload.names, columns, workload.bags, strict=True)
+    }
+
+
+def packed_ragged(values, workload):
+    """Ragged (B, F, None)."""
+    import numpy as np
+    import tensorflow as tf
+
     splits = np.concatenate([[0], np.cumsum(np.tile(workload.bags, workload.batch))])
     bags = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
     return tf.RaggedTensor.from_uniform_row_length(

@@ -10,7 +10,9 @@ from peers.workload import NUM_BATCHES
 def set_threads(workload):
     """Before the first operation."""
     tf.config.threading.set_intra_op_parallelism_threads(workload.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(workload.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(
+        workload.operations_at_once or workload.threads
+    )
 
 
 def fit_job(model, elements):
@@ -28,6 +30,24 @@ def fit_job(model, elements):
         return [(time.perf_counter() - start) / steps]
 
     return fit
+
+
+def answer_job(model, call, elements):
+    """Whole calls of `evaluate` or `predict` on as many batches as asked for.
+
+    Args:
+        model: a compiled model that was trained for a step.
+        call: "evaluate" or "predict".
+        elements: as in `fit_job`.
+    """
+    dataset = in_memory(elements)
+
+    def answer(steps):
+        start = time.perf_counter()
+        getattr(model, call)(dataset, steps=steps, verbose=0)
+        return [(time.perf_counter() - start) / steps]
+
+    return answer
 
 
 def in_memory(elements):

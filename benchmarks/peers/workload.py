@@ -41,6 +41,7 @@ class Workload:
         features: number of sparse features, each with a table of its own.
         threads: of each peer.
         precision: one of `PRECISIONS`, that of the matrix products; weights are float32.
+        operations_at_once: int, of TensorFlow's peers; as many as threads unless it is given.
     """
 
     model: str = "dlrm"
@@ -51,6 +52,7 @@ class Workload:
     features: int = 26
     threads: int = 2
     precision: str = "float32"
+    operations_at_once: int | None = None
 
     @property
     def bags(self):

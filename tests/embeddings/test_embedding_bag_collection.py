@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
 from tfrec_models.execution import portable
 from tfrec_models.native import native_disabled
+from tfrec_models.optimizers import RowWiseAdagrad
 
 ROWS = 9
 
@@ -326,6 +327,34 @@ def test_portable_equals_training(lengths, form):
         np.testing.assert_array_equal(tf.function(lambda: ebc(features).values())(), expected)
         run = tf.function(lambda features: ebc(features).values(), reduce_retracing=True)
         np.testing.assert_array_equal(run(features), expected)
+
+
+def test_rows_are_made_distinct_once():
+    """A stock step in a graph looks for repeats where rows are read, and not in the optimizer.
+
+    It updates as the same step outside a graph, which does look for them there.
+    """
+    found = []
+    for compile_step in (tf.function, lambda step: step):
+        ebc, optimizer = make(), RowWiseAdagrad(0.1)
+        ebc.build()
+        ebc.write_table("t1", tf.reshape(tf.range(16.0), (8, 2)))
+        ebc.write_table("t2", tf.reshape(tf.range(16.0), (8, 2)))
+        table = ebc.table_variables[0].value
+        optimizer.build([table])
+
+        def step(ebc=ebc, table=table, optimizer=optimizer):
+            with native_disabled(), tf.GradientTape() as tape:
+                loss = tf.reduce_sum(tf.square(ebc(ragged(BAGS), training=True).values()))
+            with native_disabled():
+                optimizer.apply([tape.gradient(loss, table)], [table])
+
+        run = compile_step(step)
+        run()
+        found.append(table.numpy())
+    np.testing.assert_allclose(*found, rtol=1e-6)
+    ops = [op.type for op in tf.function(step).get_concrete_function().graph.get_operations()]
+    assert ops.count("Unique") == 1
 
 
 def test_bad_batch_sizes_in_a_graph():

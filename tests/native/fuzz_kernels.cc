@@ -18,6 +18,7 @@
 #include "id_map.h"
 #include "large_pages.h"
 #include "optional_array.h"
+#include "pair_products.h"
 #include "pool_bags.h"
 #include "row_rules.h"
 #include "resolve_ids.h"
@@ -238,7 +239,9 @@ void TestUpdate(const Batch<Row>& batch, const Transposed<Row>& transposed, int6
     gradients.dim = dim;
     OnThreads(run ? threads : 1)(transposed.rows.size(), 1, [&](int64_t first, int64_t last) {
       tfrec::UpdateRows<Rule>(target, transposed.rows.data(), gradients,
-                              tfrec::Step{0.05f, settings}, first, last);
+                              tfrec::Step{0.05f, settings, batch.mean ? 0.1f : 0.0f,
+                                          batch.weighted ? 0.2f : 0.0f},
+                              first, last);
     });
   }
   Check(results[0] == results[1], "update is independent of the number of threads");
@@ -413,6 +416,52 @@ void TestAll(int64_t threads) {
 
 }  // namespace
 
+// Products of all pairs, and their gradients, beside sums in double.
+void TestPairs(int64_t threads) {
+  const int64_t batch = Upto(9), num_sparse = 1 + Upto(9), dim = 1 + Upto(70);
+  const int64_t num = num_sparse + 1, width = dim + num_sparse * num / 2;
+  const std::vector<float> dense = Normals(batch * dim), sparse = Normals(batch * num_sparse * dim);
+  const std::vector<float> upstream = Normals(batch * width);
+  std::vector<float> out(batch * width, NAN), of_dense(dense.size(), NAN);
+  std::vector<float> of_sparse(sparse.size(), NAN);
+  OnThreads(threads)(batch, 1, [&](int64_t first, int64_t last) {
+    tfrec::PairProducts(dense.data(), sparse.data(), num_sparse, dim, first, last, out.data());
+    tfrec::PairGradients(dense.data(), sparse.data(), upstream.data(), num_sparse, dim, first,
+                         last, of_dense.data(), of_sparse.data());
+  });
+  for (int64_t b = 0; b < batch; ++b) {
+    auto at = [&](int64_t i, int64_t d) -> double {
+      return i == 0 ? dense[b * dim + d] : sparse[(b * num_sparse + i - 1) * dim + d];
+    };
+    std::vector<double> gradient(num * dim, 0), size(num * dim, 0);
+    int64_t next = b * width;
+    for (int64_t d = 0; d < dim; ++d, ++next) {
+      Check(out[next] == dense[b * dim + d], "the dense vector comes first");
+      gradient[d] = upstream[next], size[d] = std::abs(upstream[next]);
+    }
+    for (int64_t i = 0; i < num; ++i) {
+      for (int64_t j = i + 1; j < num; ++j, ++next) {
+        double dot = 0, dot_size = 0;
+        for (int64_t d = 0; d < dim; ++d) {
+          dot += at(i, d) * at(j, d), dot_size += std::abs(at(i, d) * at(j, d));
+          for (auto [to, of] : {std::pair(i, j), std::pair(j, i)}) {
+            gradient[to * dim + d] += upstream[next] * at(of, d);
+            size[to * dim + d] += std::abs(upstream[next] * at(of, d));
+          }
+        }
+        CheckNear(out[next], dot, dim, dot_size, "pair product");
+      }
+    }
+    for (int64_t i = 0; i < num; ++i) {
+      for (int64_t d = 0; d < dim; ++d) {
+        const float got =
+            i == 0 ? of_dense[b * dim + d] : of_sparse[(b * num_sparse + i - 1) * dim + d];
+        CheckNear(got, gradient[i * dim + d], num, size[i * dim + d], "pair gradient");
+      }
+    }
+  }
+}
+
 int main(int argc, char** argv) {
   const int batches = argc > 1 ? std::atoi(argv[1]) : 200;
   random_bits.seed(argc > 2 ? std::atoi(argv[2]) : 0);
@@ -423,6 +472,7 @@ int main(int argc, char** argv) {
     // Rows of 62 bits take the wide keys.
     TestTranspose(RandomBatch<int64_t>(true), threads);
     TestResolve();
+    TestPairs(threads);
     TestAdmission(threads);
     TestDistinct<int32_t>(threads);
     TestDistinct<int64_t>(threads);

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_models import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, native
+from tfrec_models import (
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    KeyedJaggedTensor,
+    execution,
+    native,
+)
 from tfrec_models.embeddings.id_policy import ID_POLICIES
 from tfrec_models.native import library
 from tfrec_models.native.bag_gradient import BagGradient, transpose_bags
@@ -180,6 +186,32 @@ def test_fuzz():
             found.append(tf.convert_to_tensor(gradient))
         native.set_native_enabled(True)
         np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["SUM", "MEAN"])
+@pytest.mark.parametrize("form", ["packed", "dict"])
+def test_answers_in_this_process_have_the_stock_bits(pooling, form):
+    """Bags of 0 to 40 ids, some of them dropped: in steps of `predict` the kernels pool them."""
+    tables = [
+        EmbeddingBagConfig(50, 16, name, pooling=pooling, id_policy=policy)
+        for name, policy in (("a", "drop"), ("b", "drop"), ("c", "hash"))
+    ]
+    ebc = EmbeddingBagCollection(tables)
+    ebc.build()
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 41, 120)
+    ids = tf.constant(rng.integers(-10, 60, lengths.sum()))
+    ids = tf.RaggedTensor.from_uniform_row_length(tf.RaggedTensor.from_row_lengths(ids, lengths), 3)
+    if form == "dict":
+        ids = {name: ids[:, i] for i, name in enumerate("abc")}
+    found = []
+    for in_process in (True, False):
+        with execution.using(execution.Execution(portable=True, in_process=in_process)):
+            lookup = tf.function(lambda: ebc(ids, training=False).values())
+            ops = {op.type for op in lookup.get_concrete_function().graph.get_operations()}
+        assert ("TfrecPooledLookup" in ops) == in_process
+        found.append(lookup().numpy())
+    np.testing.assert_array_equal(*found)
 
 
 def test_only_training_uses_it():

@@ -1,5 +1,7 @@
 """Native sparse updates against the rules in NumPy, and beside TensorFlow's path."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -116,19 +118,45 @@ def test_features_that_read_the_sums(feature):
     assert (found[0][1] != 1).all()
 
 
+@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_l2_decay_and_averages(name, dtype):
+    """They are in the kernels' step, as on TensorFlow's path: tables, slots and averages agree."""
+    found = []
+    options = {"l2": 0.3, "weight_decay": 0.1, "use_ema": dtype == "float32"}
+    for enabled in (True, False):
+        rng = np.random.default_rng(0)
+        table = tf.Variable(tf.cast(rng.normal(size=(ROWS, COLUMNS)), dtype))
+        plain = OPTIMIZERS[name][0]()
+        optimizer = type(plain).from_config({**plain.get_config(), **options})
+        optimizer.build([table])
+        native.set_native_enabled(enabled)
+        for rows in ([2, 6, 2, 0, 2], [1, 6, 2, 6, 1]):
+            values = tf.cast(rng.normal(size=(5, COLUMNS)), dtype)
+            gradient = tf.IndexedSlices(values, tf.constant(rows), [ROWS, COLUMNS])
+            optimizer.apply([gradient], [table])
+        used = native_ops(functools.partial(optimizer.apply, [gradient], [table]))
+        assert ("TfrecUpdateRows" in used) == enabled
+        native.set_native_enabled(True)
+        slots, averages = optimizer.state_of(table)
+        found.append([tf.cast(table, tf.float32).numpy(), *(v.numpy() for v in slots + averages)])
+    for i, (ours, theirs) in enumerate(zip(*found, strict=True)):
+        rounding = dtype == "bfloat16" and i == 0
+        np.testing.assert_allclose(ours, theirs, rtol=2.0**-7 if rounding else 2e-6, atol=2e-6)
+
+
 @pytest.mark.parametrize(
-    "optimizer",
+    ("optimizer", "dtype"),
     [
-        optimizers.SGD(weight_decay=0.1),
-        optimizers.SGD(use_ema=True),
-        optimizers.Ftrl(learning_rate_power=-0.4),
+        (optimizers.Ftrl(learning_rate_power=-0.4), "float32"),
+        (optimizers.SGD(use_ema=True), "bfloat16"),
     ],
 )
-def test_features_without_a_kernel_take_the_stock_path(optimizer):
-    """Weight decay, averages and other powers are not in the kernels."""
-    table = tf.Variable(tf.ones((ROWS, COLUMNS)))
+def test_features_without_a_kernel_take_the_stock_path(optimizer, dtype):
+    """Other powers, and averages of tables that are rounded, are not in the kernels."""
+    table = tf.Variable(tf.ones((ROWS, COLUMNS), dtype))
     optimizer.build([table])
-    gradient = slices([[1.0, 1.0, 1.0]], [2], "float32")
+    gradient = slices([[1.0, 1.0, 1.0]], [2], dtype)
     assert native_ops(lambda: optimizer.apply([gradient], [table])) == []
 
 

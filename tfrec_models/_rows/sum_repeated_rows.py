@@ -5,6 +5,8 @@ import tensorflow as tf
 from tfrec_models._rows.unique_rows import UniqueRows
 
 _INT32_ROWS = 2**31
+DISTINCT_ROWS = "tfrec_distinct_rows"
+"""The name of an operation of a graph whose result has no repeats, as a lookup gives to it."""
 
 
 def sum_repeated_rows(gradient, num_rows, dtype):
@@ -19,7 +21,7 @@ def sum_repeated_rows(gradient, num_rows, dtype):
         `UniqueRows` of type `dtype`.
     """
     values = tf.cast(gradient.values, dtype)
-    if isinstance(gradient, UniqueRows):
+    if isinstance(gradient, UniqueRows) or _are_distinct(gradient.indices):
         return UniqueRows(values, gradient.indices, gradient.dense_shape)
     indices = gradient.indices
     if num_rows < _INT32_ROWS:
@@ -28,3 +30,17 @@ def sum_repeated_rows(gradient, num_rows, dtype):
     rows, position = tf.unique(indices)
     total = tf.math.unsorted_segment_sum(values, position, tf.size(rows))
     return UniqueRows(total, rows, gradient.dense_shape)
+
+
+def _are_distinct(rows):
+    """Whether rows of a graph are those of a lookup that reads each once, in their order.
+
+    The gradient of a gather names the rows that were gathered, in another shape.
+    """
+    if not hasattr(rows, "graph"):
+        # A value, not a tensor of a graph.
+        return False
+    op = rows.op
+    while op.type in ("Identity", "Reshape"):
+        op = op.inputs[0].op
+    return op.name.rpartition("/")[2].startswith(DISTINCT_ROWS)

@@ -11,6 +11,7 @@ from tfrec_models._checks.arguments import check_not_negative
 from tfrec_models._two_levels import TwoLevels
 from tfrec_models.execution import current
 from tfrec_models.execution.compiled import Compiled
+from tfrec_models.native.pair_products import pair_products, serves_vectors
 
 # Of one level, up to which they are multiplied pair by pair.
 MOST_VECTORS_BY_PAIR = 4
@@ -41,7 +42,8 @@ class InteractionArch(keras.layers.Layer):
 
     With Z the dense vector above the embeddings, (F + 1) x D, the output is the dense vector
     followed by Z_i . Z_j for i < j, row by row: (0,1), (0,2) .. (0,F), (1,2) .. It has no
-    weights, and is compiled with XLA.
+    weights. In training a native kernel computes it where there is one, else it is compiled with
+    XLA.
 
     Paper: Naumov et al., Deep Learning Recommendation Model for Personalization and
     Recommendation Systems, https://arxiv.org/abs/1906.00091.
@@ -77,10 +79,12 @@ class InteractionArch(keras.layers.Layer):
     def build(self, dense_features_shape=None, sparse_features_shape=None):
         self.built = True
 
-    def call(self, dense_features, sparse_features):
+    def call(self, dense_features, sparse_features, training=None):
         if self.num_sparse_features == 0:
             return dense_features
         check_interaction_shapes(self, dense_features, sparse_features)
+        if training and not current().portable and serves_vectors(sparse_features):
+            return pair_products(dense_features, sparse_features)
         return self.interaction(dense_features, sparse_features)
 
     def call_levels(self, vectors: TwoLevels) -> TwoLevels:
@@ -200,17 +204,21 @@ def _pair_products(stacked):
     For XLA its gradient is `_pair_products_gradient`, looked up by name: `tf.custom_gradient` would
     register a function for each trace, which TensorFlow keeps permanently with all it captures.
     """
-    size = stacked.shape[1]
-    rows, columns = np.triu_indices(size, k=1)
-    products = tf.matmul(stacked, stacked, transpose_b=True)
-    pairs = tf.gather(tf.reshape(products, [-1, size * size]), rows * size + columns, axis=1)
+    pairs = _pairs(stacked)
     if tf.executing_eagerly() or not current().uses_xla:
         return pairs
-    with tf.Graph.gradient_override_map(pairs.graph, {"IdentityN": "TfrecPairProducts"}):
+    with tf.Graph.gradient_override_map(pairs.graph, {"IdentityN": "TfrecPairIdentity"}):
         return tf.identity_n([pairs, stacked])[0]
 
 
-@tf.RegisterGradient("TfrecPairProducts")
+def _pairs(stacked):
+    size = stacked.shape[1]
+    rows, columns = np.triu_indices(size, k=1)
+    products = tf.matmul(stacked, stacked, transpose_b=True)
+    return tf.gather(tf.reshape(products, [-1, size * size]), rows * size + columns, axis=1)
+
+
+@tf.RegisterGradient("TfrecPairIdentity")
 def _pair_products_gradient(identity, upstream, stacked_upstream):
     """The gradient of `_pair_products` in one batched product with a symmetric matrix.
 
@@ -231,6 +239,20 @@ def _pair_products_gradient(identity, upstream, stacked_upstream):
     padded = tf.pad(upstream, [[0, 0], [0, 1]])
     symmetric = tf.gather(padded, position.reshape(-1), axis=1)
     return None, tf.matmul(tf.reshape(symmetric, [-1, size, size]), stacked)
+
+
+@tf.RegisterGradient("TfrecPairProductsGradient")
+def _gradient_of_the_gradient(op, *upstream):
+    """That of the stock operations: the kernels have one of the first order."""
+    dense, sparse, products_upstream = op.inputs
+    with tf.GradientTape() as outer:
+        outer.watch(op.inputs)
+        with tf.GradientTape() as inner:
+            inner.watch([dense, sparse])
+            stacked = tf.concat([dense[:, tf.newaxis], sparse], axis=1)
+            products = tf.concat([dense, _pairs(stacked)], axis=1)
+        gradients = inner.gradient(products, [dense, sparse], products_upstream)
+    return outer.gradient(gradients, [dense, sparse, products_upstream], upstream)
 
 
 def check_interaction_shapes(layer, dense, sparse):

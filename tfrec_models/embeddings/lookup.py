@@ -8,7 +8,7 @@ picks among them.
 from tfrec_models import execution
 from tfrec_models.embeddings.gather_single import gather_single
 from tfrec_models.embeddings.manage_ids import with_admitted_rows
-from tfrec_models.embeddings.pool_native import pool_native
+from tfrec_models.embeddings.pool_native import equals_stock, pool_native
 from tfrec_models.embeddings.pool_stock import pool_or_gather, pool_stock
 from tfrec_models.embeddings.table_rows import VariableRows
 from tfrec_models.native.lookup import serves
@@ -40,15 +40,17 @@ def choose_path(store, bags, training):
         store: `VariableRows` or `DecodedRows`.
         bags: `BagBatch`.
         training: bool or None. True may use the kernels; False, as a portable execution, may branch
-            on the ids, whose gradient would be dense; None does neither.
+            on the ids, whose gradient would be dense, and in this process use kernels of equal
+            bits; None does neither.
     """
+    chosen = execution.current()
     if bags.is_single:
         return gather_single
-    if training is False or execution.current().portable:
-        return pool_or_gather
-    if training and isinstance(store, VariableRows) and serves(store.variable):
-        return pool_native
-    return pool_stock
+    has_kernels = isinstance(store, VariableRows)
+    if training is False or chosen.portable:
+        has_kernels = has_kernels and chosen.in_process and equals_stock(store, bags)
+        return pool_native if has_kernels and serves(store.variable) else pool_or_gather
+    return pool_native if training and has_kernels and serves(store.variable) else pool_stock
 
 
 def store_of(variable, stack):

@@ -1,7 +1,8 @@
-"""Lookup and pooling of bags by the native kernels, for training on CPUs."""
+"""Lookup and pooling of bags by the native kernels, on CPUs."""
 
 import tensorflow as tf
 
+from tfrec_models.embeddings.manage_ids import with_found_rows
 from tfrec_models.embeddings.pooling_type import PoolingType
 from tfrec_models.embeddings.resolve_ids import refuse_id
 from tfrec_models.native.lookup import pool_rows, resolve_ids
@@ -18,6 +19,7 @@ def pool_native(store, stack, bags):
     Returns:
         Tensor of shape `(B, C, embedding_dim)` in the dtype of the rows.
     """
+    bags = with_found_rows(stack, bags)
     tables = stack.column_tables
     row_splits = tf.cast(bags.row_splits, tf.int64)
     rows, refused = resolve_ids(
@@ -41,3 +43,15 @@ def pool_native(store, stack, bags):
         num_features=1 if bags.by_example else bags.num_columns,
     )
     return tf.reshape(pooled, [-1, bags.num_columns, stack.embedding_dim])
+
+
+def equals_stock(store, bags):
+    """Whether the kernels give the bits of `pool_stock`, which sums in the same order.
+
+    Weighted rows are rounded before they are added there, and not by every processor here.
+
+    Args:
+        store: `VariableRows`.
+        bags: `BagBatch`.
+    """
+    return store.dtype == tf.float32 and bags.weights is None

@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from tfrec_models._rows.sharding import is_sharded
+from tfrec_models._rows.sum_repeated_rows import DISTINCT_ROWS
 from tfrec_models.embeddings.gather_single import gather_single
 from tfrec_models.embeddings.id_policy import DROPPED
 from tfrec_models.embeddings.pooling_type import PoolingType
@@ -35,7 +36,7 @@ def pool_stock(store, stack, bags):
     rows, bag_of_id, weights = _kept(stack, bags)
     used, position = tf.unique(rows)
     # The maximum changes nothing; it keeps `Unique` and the gather apart for Grappler.
-    read = store.read_rows(tf.maximum(used, 0))
+    read = store.read_rows(tf.maximum(used, 0, name=DISTINCT_ROWS))
     pooled = _pool(stack, read, position, weights, bag_of_id, bags.num_bags)
     return bags.arrange(tf.ensure_shape(pooled, [None, stack.embedding_dim]))
 

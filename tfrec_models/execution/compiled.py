@@ -51,7 +51,7 @@ class Compiled:
         if batch.shape[0] is not None or in_xla():
             return self._program(*args)
         return tf.cond(
-            _is_compiled_for(tf.shape(batch, tf.int64)[0]),
+            _is_compiled_for(tf.shape(batch, tf.int64)),
             lambda: self._program(*args),
             lambda: self.function(*args),
         )
@@ -77,26 +77,29 @@ def _shared_program(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-def _is_compiled_for(size):
-    """Whether `size` is among the first `MAX_BATCH_SIZES` that the trace receives.
+def _is_compiled_for(shape):
+    """Whether the first size is among the first `MAX_BATCH_SIZES` that the trace receives.
 
     The table of sizes is made where the trace first runs, by a name of its own: workers of a
-    cluster, to which a trace is sent, keep theirs.
+    cluster, to which a trace is sent, keep theirs. All of it stays on the host, which knows shapes
+    and asks for the answer.
     """
-    sizes = tf.raw_ops.MutableHashTableV2(
-        key_dtype=tf.int64,
-        value_dtype=tf.int64,
-        shared_name=f"tfrec_batch_sizes_{uuid.uuid4().hex}",
-    )
-    unknown = tf.constant(-1, tf.int64)
-    found = tf.raw_ops.LookupTableFindV2(table_handle=sizes, keys=size, default_value=unknown)
-    known = found == size
-    with tf.control_dependencies([found]):
-        count = tf.raw_ops.LookupTableSizeV2(table_handle=sizes)
-    chosen = known | (count < MAX_BATCH_SIZES)
+    with tf.device("CPU:0"):
+        size = shape[0]
+        sizes = tf.raw_ops.MutableHashTableV2(
+            key_dtype=tf.int64,
+            value_dtype=tf.int64,
+            shared_name=f"tfrec_batch_sizes_{uuid.uuid4().hex}",
+        )
+        unknown = tf.constant(-1, tf.int64)
+        found = tf.raw_ops.LookupTableFindV2(table_handle=sizes, keys=size, default_value=unknown)
+        known = found == size
+        with tf.control_dependencies([found]):
+            count = tf.raw_ops.LookupTableSizeV2(table_handle=sizes)
+        chosen = known | (count < MAX_BATCH_SIZES)
 
-    def remember():
-        return tf.raw_ops.LookupTableInsertV2(table_handle=sizes, keys=size, values=size)
+        def remember():
+            return tf.raw_ops.LookupTableInsertV2(table_handle=sizes, keys=size, values=size)
 
-    with tf.control_dependencies([tf.cond(chosen & ~known, remember, tf.no_op)]):
-        return tf.identity(chosen)
+        with tf.control_dependencies([tf.cond(chosen & ~known, remember, tf.no_op)]):
+            return tf.identity(chosen)

@@ -24,6 +24,9 @@ class Execution:
         portable: bool, whether TensorFlow's stock operations alone are used, whatever the other
             two say: in inference, so that `evaluate`, `predict` and every export give the same
             numbers to the last bit on any machine.
+        in_process: bool, whether a function is run here and not saved, as steps of `evaluate` and
+            `predict` are. Kernels that give the bits of the stock operations then stand for them
+            in a portable execution too.
         rows: dict from a `TableStack` to the store of rows that its lookups read in place of its
             variable, as exports with smaller tables do.
         id_maps: dict from the id map of a stack to the `StaticIdMap` that finds rows in its place.
@@ -39,6 +42,7 @@ class Execution:
     xla: bool = True
     kernels: bool = True
     portable: bool = False
+    in_process: bool = False
     rows: Mapping[Any, Any] = dataclasses.field(default_factory=lambda: types.MappingProxyType({}))
     id_maps: Mapping[Any, Any] = dataclasses.field(
         default_factory=lambda: types.MappingProxyType({})
@@ -51,8 +55,8 @@ class Execution:
 
     @property
     def uses_kernels(self) -> bool:
-        """Whether training may use the native kernels."""
-        return self.kernels and not self.portable
+        """Whether the native kernels may be used; of a portable execution those of equal bits."""
+        return self.kernels and (self.in_process or not self.portable)
 
     def __str__(self) -> str:
         if self.portable:

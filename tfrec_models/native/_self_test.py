@@ -30,6 +30,7 @@ def check(kernels) -> None:
         for dtype in (tf.float32, tf.bfloat16):
             _check_lookup(kernels, dtype)
             _check_update(kernels, dtype)
+            _check_pairs(kernels, dtype)
         _check_rules(kernels)
         _check_admission(kernels)
 
@@ -72,6 +73,21 @@ def _check_lookup(kernels, dtype):
     _same("lookup", pooled, expected, dtype)
 
 
+def _check_pairs(kernels, dtype):
+    start, dtype = _start(dtype)
+    dense, sparse = start[:3], start[3:].reshape(3, 2, DIM)
+    inputs = {"dense": tf.cast(dense, dtype), "sparse": tf.cast(sparse, dtype)}
+    products = kernels.tfrec_pair_products(**inputs)
+    pairs = [(dense, sparse[:, 0]), (dense, sparse[:, 1]), (sparse[:, 0], sparse[:, 1])]
+    dots = [np.sum(one * other, axis=1, keepdims=True) for one, other in pairs]
+    _same("pair products", products, np.concatenate([dense, *dots], axis=1), dtype)
+    upstream = tf.ones([3, DIM + 3], dtype)
+    of_dense, of_sparse = kernels.tfrec_pair_products_gradient(upstream=upstream, **inputs)
+    total = dense + sparse[:, 0] + sparse[:, 1]
+    _same("gradient of dense vectors", of_dense, 1 + total - dense, dtype)
+    _same("gradient of sparse vectors", of_sparse, total[:, np.newaxis] - sparse, dtype)
+
+
 def _check_update(kernels, dtype):
     start, dtype = _start(dtype)
     rows, starts, places, _ = kernels.tfrec_transpose_bags(
@@ -94,6 +110,7 @@ def _check_update(kernels, dtype):
         scales=[],
         upstream=upstream,
         learning_rate=0.5,
+        decay=0.0,
         T=dtype,
         rule="sgd",
         settings=[],
@@ -130,6 +147,7 @@ def _check_rules(kernels):
             scales=[],
             upstream=tf.constant(gradient, tf.float32),
             learning_rate=1.0,
+            decay=0.0,
             T=tf.float32,
             rule=rule,
             settings=settings,

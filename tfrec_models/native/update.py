@@ -8,7 +8,7 @@ from tfrec_models.native.library import kernels
 from tfrec_models.native.lookup import DTYPES
 
 
-def update_rows(variable, slots, gradient, rule, settings, learning_rate):
+def update_rows(variable, slots, gradient, rule, settings, learning_rate, l2=0.0, decay=0.0):
     """Updates the rows of a variable that a sparse gradient names, each once.
 
     Args:
@@ -18,6 +18,8 @@ def update_rows(variable, slots, gradient, rule, settings, learning_rate):
         rule: str, one of the operation's.
         settings: list of float, the rule's constants.
         learning_rate: scalar.
+        l2: float, what times a row is added to its gradient.
+        decay: scalar, what times a row is taken from it first.
     """
     rows, starts, places, scales, upstream = _parts(gradient)
     kernels().tfrec_update_rows(
@@ -29,22 +31,32 @@ def update_rows(variable, slots, gradient, rule, settings, learning_rate):
         scales=scales,
         upstream=upstream,
         learning_rate=tf.cast(learning_rate, tf.float32),
+        decay=tf.cast(decay, tf.float32),
         T=variable.dtype,
         rule=rule,
         settings=settings,
+        l2=l2,
     )
+
+
+def with_distinct_rows(gradient):
+    """Returns a sparse gradient as one whose `indices` are distinct, for `update_rows`."""
+    if isinstance(gradient, UniqueRows):
+        return gradient
+    # Every row of the gradient is a bag of one.
+    transposed = transpose_bags(gradient.indices, [], [])
+    return BagGradient(*transposed, _upstream(gradient), gradient.dense_shape)
+
+
+def _upstream(gradient):
+    values = gradient.values
+    return values if values.dtype in DTYPES else tf.cast(values, tf.float32)
 
 
 def _parts(gradient):
     """Distinct rows, and where each one's gradients lie."""
+    gradient = with_distinct_rows(gradient)
     if isinstance(gradient, BagGradient):
         parts = [gradient.starts], [gradient.places], gradient.scales, gradient.upstream
         return gradient.indices, *parts
-    upstream = gradient.values
-    if upstream.dtype not in DTYPES:
-        upstream = tf.cast(upstream, tf.float32)
-    if isinstance(gradient, UniqueRows):
-        return gradient.indices, [], [], [], upstream
-    # Every row of the gradient is a bag of one.
-    rows, starts, places, _ = transpose_bags(gradient.indices, [], [])
-    return rows, [starts], [places], [], upstream
+    return gradient.indices, [], [], [], _upstream(gradient)

@@ -19,10 +19,9 @@ from tfrec_models._rows.sharding import (
 )
 from tfrec_models._rows.sum_repeated_rows import sum_repeated_rows
 from tfrec_models._rows.variables import made_once, tf_variable
-from tfrec_models.native.lookup import serves
-from tfrec_models.native.update import update_rows
 from tfrec_models.optimizers import _checks
 from tfrec_models.optimizers._moving_average import replace_by_average, update_average
+from tfrec_models.optimizers._native_update import update_natively
 from tfrec_models.optimizers._reused_rows import ReusedRows
 from tfrec_models.optimizers._state import load_state, save_state, slot_stacks
 
@@ -45,12 +44,12 @@ class RowOptimizer(OptimizerHooks):
     """
 
     # The `rule` that `native_rule` was written for.
-    _native_formula = None
+    native_formula = None
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
         if "native_rule" in vars(cls):
-            cls._native_formula = cls.rule
+            cls.native_formula = cls.rule
 
     def __init__(self, *, check_finite, l2=0.0, **keywords):
         _checks.check_keywords(type(self), keywords)
@@ -134,6 +133,12 @@ class RowOptimizer(OptimizerHooks):
         slots = self._slots[self.variable_index(variable)]
         return dict(zip(self.slot_initializers(), slots, strict=True))
 
+    def state_of(self, variable):
+        """The `tf.Variable`s of a variable's slots, and those of `create_averages`, if any."""
+        index = self.variable_index(variable)
+        averages = self._averages[index] if self.use_ema else []
+        return [slot.value for slot in self._slots[index]], [part.value for part in averages]
+
     def create_averages(self, variables):
         """For each variable the average of its weights, and the step each row of it stands at."""
         return [
@@ -196,17 +201,13 @@ class RowOptimizer(OptimizerHooks):
 
     def update_sparse(self, gradient, variable, learning_rate):
         """Applies a sparse gradient with repeats: the one place that sums them, then updates."""
-        native_rule = self._native_rule(variable, learning_rate)
-        if native_rule is not None:
-            self._reset_reused(variable, gradient.indices)
-            slots = [slot.value for slot in self._slots[self.variable_index(variable)]]
-            update_rows(variable, slots, gradient, *native_rule)
+        if update_natively(self, gradient, variable, learning_rate):
             return
         summed = sum_repeated_rows(gradient, variable.shape[0], working_dtype(variable))
-        self._reset_reused(variable, summed.indices)
+        self.reset_reused(variable, summed.indices)
         self.update_rows(summed.indices, summed.values, variable, learning_rate)
 
-    def _reset_reused(self, variable, rows):
+    def reset_reused(self, variable, rows):
         """Lets rows of managed ids that belong to a new id start without the state of the old."""
         index = self.variable_index(variable)
         if not self._reused_rows.are_in(index):
@@ -221,15 +222,6 @@ class RowOptimizer(OptimizerHooks):
             slots += [(slot.value, tf.zeros((), slot.dtype)) for slot in self._averages[index]]
         self._reused_rows.reset(index, slots, rows)
 
-    def _native_rule(self, variable, learning_rate):
-        """The native rule where it does all that is asked for, else None."""
-        if self.use_ema or self.l2 or self.has_weight_decay(variable) or not serves(variable):
-            return None
-        # A subclass may have changed the formula without knowing of a second one.
-        if type(self).rule is not type(self)._native_formula:
-            return None
-        return self.native_rule(learning_rate)
-
     def update_rows(self, rows, gradient, variable, learning_rate):
         """Updates distinct rows of a variable.
 
@@ -240,8 +232,7 @@ class RowOptimizer(OptimizerHooks):
             learning_rate: Scalar.
         """
         index = self.variable_index(variable)
-        slots = [slot.value for slot in self._slots[index]]
-        averages = [slot.value for slot in self._averages[index]] if self.use_ema else []
+        slots, averages = self.state_of(variable)
         weight_decay = self.weight_decay if self.has_weight_decay(variable) else None
         if not self.updates_on_servers:
             self._update_piece(

@@ -39,11 +39,11 @@ class RowWiseAdagrad(RowOptimizer, keras.optimizers.Optimizer):
             gradient has a NaN or an infinity, before any weight or state is updated: in a
             `CompositeOptimizer`, those of the dense part too. Costs one pass over the gradients.
         **kwargs: `l2`, float, adds `l2 * w` to the gradient of each row that has one: L2
-            regularization of the rows that were looked up, without native kernels. Those of every
-            Keras optimizer. `weight_decay` decays the rows that have a gradient and no others.
-            `clipnorm`, `global_clipnorm` and `clipvalue` act on the sums over repeated rows, on
-            each replica's gradient as in Keras. `use_ema` gives exactly Keras's averages, written
-            to the weights at the end of `fit` (the `SwapEMAWeights` callback cannot be used).
+            regularization of the rows that were looked up. Those of every Keras optimizer.
+            `weight_decay` decays the rows that have a gradient and no others. `clipnorm`,
+            `global_clipnorm` and `clipvalue` act on the sums over repeated rows, on each replica's
+            gradient as in Keras. `use_ema` gives exactly Keras's averages, written to the weights
+            at the end of `fit` (the `SwapEMAWeights` callback cannot be used).
 
     Raises:
         ValueError: On an unknown argument or a setting out of range, on

@@ -146,9 +146,10 @@ def _request_of(counts, num_candidates):
 def _check_counts(counts, num_candidates):
     """Refuses numbers of candidates that are negative or do not add up."""
     number = tf.cast(num_candidates, tf.int64)
-    lowest, highest, total = tf.reduce_min(counts), tf.reduce_max(counts), tf.reduce_sum(counts)
+    highest, total = tf.reduce_max(counts), tf.reduce_sum(counts)
 
     def refuse():
+        lowest = tf.reduce_min(counts)
         # Enough counts above the number of candidates overflow the sum.
         in_range = (lowest >= 0) & (highest <= number)
         checks = [
@@ -173,7 +174,7 @@ def _check_counts(counts, num_candidates):
             )
         return after(checks, tf.constant(False))
 
-    valid = (lowest >= 0) & (highest <= number) & (total == number)
+    valid = tf.reduce_all(counts >= 0) & (highest <= number) & (total == number)
     return tf.cond(valid, lambda: tf.constant(True), refuse)
 
 

@@ -29,7 +29,7 @@ def checked_bags(features, names, num_examples, values, lengths, weights, rows="
     num_values = tf.size(values, tf.int64)
     valid = [
         tf.size(lengths) == len(features) * num_examples,
-        tf.reduce_min(lengths) >= 0,
+        tf.reduce_all(lengths >= 0),
         # Enough lengths above the number of values overflow the sum.
         tf.reduce_max(lengths) <= num_values,
         tf.reduce_sum(lengths) == num_values,

@@ -85,7 +85,7 @@ def check_weighted(features, names, lengths, counts, weights, weight_counts):
 def _check_bags(features, names, lengths, counts, weights, weight_counts):
     sums = tf.reduce_sum(lengths, axis=1)
     valid = [
-        tf.reduce_min(lengths) >= 0,
+        tf.reduce_all(lengths >= 0),
         # Enough lengths above the number of values overflow the sum.
         tf.reduce_all(lengths <= counts[:, tf.newaxis]),
         tf.reduce_all(sums == counts),

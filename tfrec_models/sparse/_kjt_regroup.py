@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from tfrec_models.sparse._take_bags import take_bags
 from tfrec_models.sparse.kjt_layout import assemble, without_keys
 
 
@@ -45,11 +46,8 @@ def permute_keys(kjt, indices):
     stride = tf.convert_to_tensor(kjt.stride(), tf.int32)
     bags = tf.range(stride)[tf.newaxis, :] + tf.constant(indices)[:, tf.newaxis] * stride
     bags = tf.reshape(bags, [-1])
-    ids = tf.gather(kjt.as_bags(kjt.flat_values), bags)
-    weights = kjt.flat_weights
-    if weights is not None:
-        weights = tf.gather(kjt.as_bags(weights), bags).values
-    return assemble(type(kjt), keys, ids.values, ids.row_splits, weights)
+    splits, (ids, weights) = take_bags(kjt.row_splits, bags, [kjt.flat_values, kjt.flat_weights])
+    return assemble(type(kjt), keys, ids, splits, weights)
 
 
 def has_known_edges(kjt):

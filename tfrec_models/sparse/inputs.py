@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
+from tfrec_models.sparse._take_bags import take_bags
 from tfrec_models.sparse.bag_batch import BagBatch
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 
@@ -72,11 +73,14 @@ class _FromDict:
         weights = None
         if parts[0][1] is not None:
             weights = tf.concat([_as_bags(weights).values for _, weights in parts], 0)
-        lengths = tf.concat([tf.cast(bag.row_lengths(), tf.int64) for bag in bags], 0)
+        # Features have as many examples each, so that a few operations shift all of their splits.
+        splits = tf.stack([tf.cast(bag.row_splits, tf.int64) for bag in bags])
+        num_ids = splits[:, -1]
+        starts = splits[:, :-1] + tf.cumsum(num_ids, exclusive=True)[:, tf.newaxis]
         return BagBatch.of_splits(
             tf.concat([tf.cast(bag.values, dtype) for bag in bags], 0),
             weights,
-            tf.concat([tf.zeros([1], tf.int64), tf.cumsum(lengths)], 0),
+            tf.concat([tf.reshape(starts, [-1]), [tf.reduce_sum(num_ids)]], 0),
             len(names),
             by_example=False,
         )
@@ -118,21 +122,14 @@ class _FromPacked:
                 if everything or self.weights is None
                 else tf.gather(self.weights, columns, axis=1),
             )
-        bags, weights = self._flat_bags(self.ids), None
-        if self.weights is not None:
-            weights = self._flat_bags(self.weights)
+        bags = self._flat_bags(self.ids)
+        splits, ids = bags.row_splits, bags.values
+        weights = None if self.weights is None else self._flat_bags(self.weights).values
         if not everything:
             starts = tf.range(tf.cast(self.batch_size(), tf.int64)) * len(self.names)
             order = tf.reshape(starts[:, tf.newaxis] + tf.constant(columns, tf.int64), [-1])
-            bags = tf.gather(bags, order)
-            weights = None if weights is None else tf.gather(weights, order)
-        return BagBatch.of_splits(
-            bags.values,
-            None if weights is None else weights.values,
-            bags.row_splits,
-            len(names),
-            by_example=True,
-        )
+            splits, (ids, weights) = take_bags(splits, order, [ids, weights])
+        return BagBatch.of_splits(ids, weights, splits, len(names), by_example=True)
 
     @staticmethod
     def _flat_bags(packed):

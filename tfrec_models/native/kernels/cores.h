@@ -9,6 +9,7 @@
 #include "Eigen/Core"
 #include "bags.h"
 #include "id_map.h"
+#include "pair_products.h"
 #include "pool_bags.h"
 #include "resolve_ids.h"
 #include "sort_keys.h"
@@ -33,6 +34,11 @@
   prefix template int64_t ResolveBags(const Bags<int64_t>&, const std::vector<IdRange>&, bool,   \
                                       int64_t, int64_t, Row*)
 
+#define TFREC_CORES_OF_VECTORS(prefix, T)                                                        \
+  prefix template void PairProducts(const T*, const T*, int64_t, int64_t, int64_t, int64_t, T*); \
+  prefix template void PairGradients(const T*, const T*, const T*, int64_t, int64_t, int64_t,    \
+                                     int64_t, T*, T*)
+
 #define TFREC_CORES_OF_GRADIENTS(prefix, G)                                                      \
   prefix template bool AreValid(const RowGradients<G>&, int64_t, int64_t, int64_t);              \
   prefix template void SumRows(const RowGradients<G>&, int64_t, int64_t, G*)
@@ -44,6 +50,8 @@
   TFREC_CORES_OF(prefix, Eigen::bfloat16, int64_t);                                              \
   TFREC_CORES_OF_ROWS(prefix, int32_t);                                                          \
   TFREC_CORES_OF_ROWS(prefix, int64_t);                                                          \
+  TFREC_CORES_OF_VECTORS(prefix, float);                                                         \
+  TFREC_CORES_OF_VECTORS(prefix, Eigen::bfloat16);                                               \
   TFREC_CORES_OF_GRADIENTS(prefix, float);                                                       \
   TFREC_CORES_OF_GRADIENTS(prefix, Eigen::bfloat16);                                             \
   prefix template void PositionsOf(const IdBatch&, const std::vector<int64_t>&, bool, int64_t,   \

@@ -5,3 +5,4 @@
 #include "resolve_ids.cc"
 #include "table_gradients.cc"
 #include "id_map.cc"
+#include "pair_products.cc"

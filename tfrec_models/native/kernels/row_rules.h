@@ -9,10 +9,12 @@
 
 namespace tfrec {
 
-// What a rule is given: the learning rate of the step, and the constants it names `settings`.
+// What a rule is given: the learning rate of the step, and the constants it names `settings`. Before
+// it, `l2` times the weights is added to the gradient, and `decay` times the weights taken from them.
 struct Step {
   float learning_rate;
   const float* settings;
+  float l2 = 0, decay = 0;
 };
 
 constexpr int kMaxSlots = 3;

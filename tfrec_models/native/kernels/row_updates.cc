@@ -30,6 +30,7 @@ REGISTER_OP("TfrecUpdateRows")
     .Input("scales: num_scales * float")
     .Input("upstream: G")
     .Input("learning_rate: float")
+    .Input("decay: float")
     .Attr("T: {float, bfloat16}")
     .Attr("G: {float, bfloat16}")
     .Attr("Row: {int32, int64}")
@@ -40,6 +41,7 @@ REGISTER_OP("TfrecUpdateRows")
         "rule: {'sgd', 'momentum', 'nesterov', 'adagrad', 'row_wise_adagrad', 'lazy_adam', "
         "'amsgrad', 'ftrl'}")
     .Attr("settings: list(float)")
+    .Attr("l2: float = 0")
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::NoOutputs)
     .Doc(R"(
@@ -50,6 +52,8 @@ rows: (n,), distinct.
 starts, places, scales: as TfrecTransposeBags gives them; without them each row's gradient is one
   row of `upstream`.
 settings: the rule's constants, in the order that row_rules.h says.
+l2: what times the weights is added to the gradient.
+decay: what times the weights is taken from these before the rule.
 )");
 
 template <typename T, typename Row>
@@ -61,6 +65,7 @@ class UpdateRowsOp : public OpKernel {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("rule", &rule));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("settings", &settings_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("num_slots", &num_slots));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("l2", &l2_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("G", &gradient_dtype_));
     bool fits = false;
     auto use = [&](auto of) {
@@ -99,11 +104,13 @@ class UpdateRowsOp : public OpKernel {
     OP_REQUIRES_OK(ctx, Open(ctx, variables, &target));
     const int64_t num_table_rows = variables[0]->tensor()->dim_size(0);
     OP_REQUIRES_OK(ctx, CheckRows(ctx, *rows, num_table_rows));
-    const Tensor* learning_rate;
+    const Tensor *learning_rate, *decay;
     OP_REQUIRES_OK(ctx, ctx->input("learning_rate", &learning_rate));
-    OP_REQUIRES(ctx, learning_rate->NumElements() == 1,
-                absl::InvalidArgumentError("learning_rate must be a scalar."));
-    const Step step = {learning_rate->flat<float>()(0), settings_.data()};
+    OP_REQUIRES_OK(ctx, ctx->input("decay", &decay));
+    OP_REQUIRES(ctx, learning_rate->NumElements() == 1 && decay->NumElements() == 1,
+                absl::InvalidArgumentError("learning_rate and decay must be scalars."));
+    const Step step = {learning_rate->flat<float>()(0), settings_.data(), l2_,
+                       decay->flat<float>()(0)};
     OP_REQUIRES_OK(ctx, (this->*update_)(ctx, target, *rows, step));
   }
 
@@ -168,6 +175,7 @@ class UpdateRowsOp : public OpKernel {
 
   LargePages large_pages_;
   std::vector<float> settings_;
+  float l2_;
   tensorflow::DataType gradient_dtype_;
   int slot_rank_;
   absl::Status (UpdateRowsOp::*update_)(OpKernelContext*, const Target<T>&, const Tensor&,

@@ -28,7 +28,7 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
   // they are asked for some rows ahead, all at once.
   constexpr int64_t kAhead = 6;
   const int64_t dim = target.dim, slot_dim = Rule::kRowWiseSlot ? 1 : dim;
-  std::vector<float> buffer(dim);
+  std::vector<float> buffer(dim), decayed(step.decay != 0 ? dim : 0);
   auto prefetch = [&](int64_t k) {
     const int64_t row = rows[k];
     PrefetchRow<true>(target.table + row * dim, dim * sizeof(T));
@@ -44,7 +44,24 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
     float* slots[kMaxSlots] = {};
     for (int s = 0; s < Rule::kSlots; ++s) slots[s] = target.slots[s] + row * slot_dim;
     const float* gradient = gradients.Sum(k, buffer.data());
-    Rule::template Apply<T>(step, gradient, dim, target.table + row * dim, slots);
+    T* weights = target.table + row * dim;
+    if (step.l2 != 0) {
+      for (int64_t d = 0; d < dim; ++d) {
+        buffer[d] = gradient[d] + static_cast<float>(weights[d]) * step.l2;
+      }
+      gradient = buffer.data();
+    }
+    if (step.decay == 0) {
+      Rule::template Apply<T>(step, gradient, dim, weights, slots);
+      continue;
+    }
+    // In float32 to the end, so that a small decay is not lost in a table of bfloat16.
+    for (int64_t d = 0; d < dim; ++d) {
+      const float weight = static_cast<float>(weights[d]);
+      decayed[d] = weight - weight * step.decay;
+    }
+    Rule::template Apply<float>(step, gradient, dim, decayed.data(), slots);
+    for (int64_t d = 0; d < dim; ++d) weights[d] = static_cast<T>(decayed[d]);
   }
 }
 

@@ -1,0 +1,87 @@
+"""The native interaction equals the stock one: products, gradients and gradients of these."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.data import dataset
+from tests.support.models import compiled, make_dlrm
+from tfrec_models.dlrm.interaction_arch import InteractionArch, dot_interaction
+from tfrec_models.execution import Execution, using
+from tfrec_models.native.pair_products import pair_products
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+
+def vectors(batch, num_sparse, dim, dtype="float32"):
+    rng = np.random.default_rng(dim)
+    shapes = (
+        (batch, dim),
+        (batch, num_sparse, dim),
+        (batch, dim + num_sparse * (num_sparse + 1) // 2),
+    )
+    return [tf.cast(rng.normal(size=shape), dtype) for shape in shapes]
+
+
+def gradients(function, dense, sparse, upstream):
+    with tf.GradientTape() as tape:
+        tape.watch([dense, sparse])
+        products = function(dense, sparse)
+    return [products, *tape.gradient(products, [dense, sparse], upstream)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("batch", "num_sparse", "dim"), [(5, 26, 64), (3, 1, 1), (1, 2, 67), (0, 3, 4), (700, 4, 16)]
+)
+def test_equals_the_stock_interaction(batch, num_sparse, dim, dtype):
+    """Products and gradients, of vectors wider and narrower than registers."""
+    given = vectors(batch, num_sparse, dim, dtype)
+    exact = [tf.cast(tensor, tf.float64) for tensor in given]
+    with using(Execution(portable=True)):
+        expected = gradients(dot_interaction, *exact)
+    tolerance = 1e-5 if dtype == "float32" else 2e-2
+    for found, wanted in zip(gradients(pair_products, *given), expected, strict=True):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(
+            tf.cast(found, tf.float64), wanted, rtol=tolerance, atol=tolerance * dim**0.5
+        )
+
+
+def test_second_gradients():
+    """They are those of the stock operations, as a gradient penalty takes."""
+    dense, sparse, _ = vectors(3, 2, 4)
+    found = []
+    for function in (pair_products, dot_interaction):
+        with tf.GradientTape() as outer:
+            outer.watch([dense, sparse])
+            with tf.GradientTape() as inner:
+                inner.watch([dense, sparse])
+                total = tf.reduce_sum(tf.square(function(dense, sparse)))
+            penalty = sum(map(tf.nn.l2_loss, inner.gradient(total, [dense, sparse])))
+        found.append(outer.gradient(penalty, [dense, sparse]))
+    for ours, stock in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, stock, rtol=1e-4)
+
+
+def test_bad_shapes_are_refused():
+    """The kernel itself reads nothing outside its inputs."""
+    dense, sparse, _ = vectors(3, 2, 4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Expected dense .* received shapes"):
+        pair_products(dense[:2], sparse)
+
+
+def test_only_training_uses_it():
+    """A training step has it; calls of a layer or model that do not train have stock operations."""
+
+    def ops(function, *args):
+        graph = tf.function(function).get_concrete_function(*args).graph
+        return {op.type for op in graph.get_operations() if "PairProducts" in op.type}
+
+    model, batches = compiled(make_dlrm()), dataset(4)
+    model.build_before_trace(batches.element_spec)
+    both = {"TfrecPairProducts", "TfrecPairProductsGradient"}
+    assert ops(model.train_step, batches.element_spec) == both
+    assert ops(model.test_step, batches.element_spec) == set()
+    dense, sparse, _ = vectors(3, 2, 4)
+    assert ops(InteractionArch(2), dense, sparse) == set()
