@@ -159,6 +159,12 @@ def numbers_of(block, name, fill=None):
     return np.where(missing, values.dtype.type(fill), values)
 
 
+def float32_of(numbers):
+    """Numbers in float32, infinite where they are too large for it."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32, copy=False)
+
+
 def bags_of(block, column):
     """The values of a sparse column.
 
@@ -204,7 +210,7 @@ def _split(array, separator):
 def _single(block, column, array):
     weights = None
     if column.weights:
-        weights = numbers_of(block, column.weights).astype(np.float32)
+        weights = float32_of(numbers_of(block, column.weights))
         if not np.isfinite(weights).all():
             raise _infinite(block, column, int(np.argmin(np.isfinite(weights))))
     if not array.null_count:
@@ -262,7 +268,7 @@ def _weights_of_lists(block, column, lengths):
             row,
         )
     flat = Block(pa.record_batch([array.flatten()], [column.weights]), block.name, block.first_row)
-    weights = numbers_of(flat, column.weights, fill=np.nan).astype(np.float32)
+    weights = float32_of(numbers_of(flat, column.weights, fill=np.nan))
     if np.isnan(weights).any():
         row = int(np.searchsorted(np.cumsum(lengths), np.argmax(np.isnan(weights)), side="right"))
         raise block.error(column.weights, "is null or NaN; repair the row.", row)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfrec_models.datasets import _fingerprint
-from tfrec_models.datasets._columns import bags_of, is_list, numbers_of
+from tfrec_models.datasets._columns import bags_of, float32_of, is_list, numbers_of
 from tfrec_models.datasets._ids import BadValue, fingerprints_of, to_ids
 from tfrec_models.datasets._packed import Packed, splits_of
 
@@ -126,8 +126,7 @@ class Encoder:
 
 def _finite(block, name, result, numbers=None):
     """Numbers as (n,) float32; one infinite number would make a model's weights NaN."""
-    with np.errstate(over="ignore"):
-        result = result.astype(np.float32, copy=False)
+    result = float32_of(result)
     is_finite = np.isfinite(result)
     if not is_finite.all():
         row = int(np.argmin(is_finite))
