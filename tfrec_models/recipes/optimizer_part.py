@@ -14,8 +14,8 @@ class OptimizerPart(Section):
 
     name: str = setting(
         "Adam",
-        help="of the tables: `SGD`, `Adagrad`, `RowWiseAdagrad`, `LazyAdam`, `Adam` or `Ftrl`, those "
-        "of `tfrec_models.optimizers`; of the rest: an optimizer of Keras's",
+        help="of the tables: `SGD`, `Adagrad`, `RowWiseAdagrad`, `LazyAdam`, `Adam` or `Ftrl`, "
+        "those of `tfrec_models.optimizers`; of the rest: an optimizer of Keras's",
     )
     learning_rate: float = setting(0.001, least=0, help="at the start, or after the warm-up")
     arguments: dict = setting(dict, help="further arguments of the optimizer, such as `epsilon`")
