@@ -13,7 +13,9 @@ def sliced(rows, seed):
     values = np.random.default_rng(seed).normal(size=(len(rows), SHAPE[1])).astype(np.float32)
     dense = np.zeros(SHAPE, np.float32)
     np.add.at(dense, rows, values)
-    return tf.IndexedSlices(values, tf.constant(rows, tf.int64), SHAPE), dense
+    return tf.IndexedSlices(
+        values, tf.constant(rows, tf.int64), tf.constant(SHAPE, tf.int64)
+    ), dense
 
 
 def test_equals_keras_adam_of_dense_gradients():
