@@ -3,14 +3,14 @@
     python benchmarks/recipes_torchrec.py frappe --seeds 0 1 2 --machine "AMD EPYC, 2 cores"
 
 TorchRec's EmbeddingBagCollection looks up; the layers, their dropout and batch normalization are
-PyTorch's, since TorchRec's MLP has neither. PyTorch has no Adam for some rows with L2: the formula
-of `LazyAdam` is applied to the rows of a batch. What each seed reaches is written to
-benchmarks/results/recipes_torchrec.json, beside which the means of benchmarks/results/recipes
-stand. It needs torch, torchrec and fbgemm-gpu-cpu, pyarrow, PyYAML and scikit-learn, and nothing of
-TensorFlow.
+PyTorch's, since TorchRec's MLP has neither, and so is Adam with L2 of whole tables, as its
+`weight_decay`. What each seed reaches is written to benchmarks/results/recipes_torchrec.json, to be
+read beside benchmarks/results/recipes. It needs torch, torchrec and fbgemm-gpu-cpu, pyarrow, PyYAML
+and scikit-learn, and nothing of TensorFlow.
 """
 
 import argparse
+import copy
 import json
 import os
 import pathlib
@@ -72,30 +72,6 @@ class Model(torch.nn.Module):
         return self.over(self.tables(keyed).values())[:, 0]
 
 
-class LazyAdam:
-    """Adam over the rows of a batch, with L2 of these rows."""
-
-    def __init__(self, tables, l2, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-        self.slots = [(torch.zeros_like(t), torch.zeros_like(t)) for t in tables]
-        self.tables, self.l2, self.steps = tables, l2, 0
-        self.betas, self.epsilon = (beta_1, beta_2), epsilon
-
-    @torch.no_grad()
-    def step(self, ids, rate):
-        self.steps += 1
-        beta_1, beta_2 = self.betas
-        rate *= (1 - beta_2**self.steps) ** 0.5 / (1 - beta_1**self.steps)
-        for column, (table, (first, second)) in enumerate(
-            zip(self.tables, self.slots, strict=True)
-        ):
-            rows = torch.unique(ids[:, column])
-            gradient = table.grad[rows] + self.l2 * table[rows]
-            first[rows] += (1 - beta_1) * (gradient - first[rows])
-            second[rows] += (1 - beta_2) * (gradient**2 - second[rows])
-            table[rows] -= rate * first[rows] / (second[rows].sqrt() + self.epsilon)
-            table.grad = None
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -127,47 +103,56 @@ def trained(recipe, parts, seed):
     """What one seed reaches on the test rows."""
     torch.manual_seed(seed)
     features, ids, labels = parts["train"]
-    num_rows = [int(max(part[1][:, i].max() for part in parts.values())) + 1 for i in range(10)]
-    model = Model(recipe, features, num_rows)
-    tables, dense = recipe["optimizer"]["tables"], recipe["optimizer"]["dense"]
-    rows = LazyAdam(
-        list(model.tables.parameters()),
-        recipe["regularization"]["embedding_l2"],
-        **tables.get("arguments", {}),
+    num_rows = np.max([part[1].max(dim=0).values for part in parts.values()], axis=0) + 1
+    model = Model(recipe, features, num_rows.tolist())
+    chosen, rates = recipe["training"], recipe["optimizer"]
+    optimizer = torch.optim.Adam(
+        [
+            {
+                "params": model.tables.parameters(),
+                "lr": rates["tables"]["learning_rate"],
+                "weight_decay": recipe["regularization"]["embedding_l2"],
+            },
+            {"params": model.over.parameters(), "lr": rates["dense"]["learning_rate"]},
+        ]
     )
-    others = torch.optim.Adam(model.over.parameters(), dense["learning_rate"])
-    factor_of = factors(recipe)
-    step, start = 0, time.monotonic()
-    for _ in range(recipe["training"]["epochs"]):
+    best, best_epoch, start = -1.0, 0, time.monotonic()
+    for epoch in range(chosen["epochs"]):
         model.train()
         for batch in torch.randperm(len(labels)).split(recipe["data"]["batch_size"]):
-            others.param_groups[0]["lr"] = dense["learning_rate"] * factor_of(step)
             logits = model(ids[batch])
             loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[batch])
-            others.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            others.step()
-            rows.step(ids[batch], tables["learning_rate"] * factor_of(step))
-            step += 1
+            optimizer.step()
+        reached = metrics_of(model, parts["validation"])["auc"]
+        print(f"epoch {epoch + 1}: validation AUC {reached:.5f}", flush=True)
+        if reached > best + chosen["min_delta"]:
+            best, best_epoch, weights = reached, epoch, copy.deepcopy(model.state_dict())
+            continue
+        for group in optimizer.param_groups:
+            group["lr"] *= chosen["reduce_lr_factor"]
+        if epoch - best_epoch >= chosen["early_stopping_patience"]:
+            break
     seconds = time.monotonic() - start
-    model.eval()
-    with torch.no_grad():
-        probabilities = torch.sigmoid(model(parts["test"][1])).double().numpy()
-    test = parts["test"][2].numpy()
+    model.load_state_dict(weights)
     return {
-        "auc": roc_auc_score(test, probabilities),
-        "log_loss": log_loss(test, probabilities),
+        **metrics_of(model, parts["test"]),
+        "epochs": epoch + 1,
         "seconds": round(seconds, 1),
         "versions": f"torch {torch.__version__}, torchrec {torchrec.__version__}",
     }
 
 
-def factors(recipe):
-    """The learning rates' factor as a function of the step: held, then falling to the end."""
-    schedule = recipe["schedule"]
-    hold, decay = schedule.get("hold_steps", 0), schedule["decay_steps"]
-    end = schedule.get("end_factor", 0.0)
-    return lambda step: end + (1 - end) * (1 - min(max(step - hold, 0) / decay, 1))
+@torch.no_grad()
+def metrics_of(model, part):
+    _, ids, labels = part
+    model.eval()
+    probabilities = torch.sigmoid(model(ids)).double().numpy()
+    return {
+        "auc": float(roc_auc_score(labels, probabilities)),
+        "log_loss": float(log_loss(labels, probabilities)),
+    }
 
 
 def record(seed, result):

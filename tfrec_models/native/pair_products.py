@@ -14,7 +14,7 @@ def serves_vectors(vectors):
     It does so for float32 and bfloat16 where this process has CPUs alone, outside XLA. A step for
     parameter servers is sent to workers, which may not have the kernels.
     """
-    if vectors.dtype not in DTYPES or in_xla() or on_servers():
+    if vectors.dtype not in DTYPES or None in vectors.shape[1:] or in_xla() or on_servers():
         return False
     return not tf.config.list_logical_devices("GPU") and is_native_available()
 
