@@ -61,7 +61,7 @@ def with_weights(weights, edge, is_edge, added):
 def with_examples(weights, edge, is_edge, is_positive, added):
     """Returns what `with_weights` does for examples of one class each, and the pairs they add.
 
-    The pairs in gaps are not counted anew: a gap whose weights grow from n and p by a and b gets
+    The pairs in gaps are not counted again: a gap whose weights grow from n and p by a and b gets
     a (2 n + a), b (2 p + b) and a p + b n + a b more, which are sums over its new examples of their
     weight times what was there before and what is there after all of them. So only slots of the
     batch are read.
