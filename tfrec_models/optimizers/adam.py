@@ -54,7 +54,7 @@ class Adam(LazyAdam):
 
     def update_sparse(self, gradient, variable, learning_rate):
         """Applies a sparse gradient as the dense one it stands for."""
-        self._reset_reused(variable, gradient.indices)
+        self.reset_reused(variable, gradient.indices)
         values = tf.cast(gradient.values, working_dtype(variable))
         dense = tf.math.unsorted_segment_sum(values, gradient.indices, variable.shape[0])
         self.update_rows(None, dense, variable, learning_rate)
