@@ -139,7 +139,7 @@ def test_split_and_batch_size_errors(log):
         log.dataset("dev", 2)
     with pytest.raises(ValueError, match="Split 'test' has no rows. Give `num_test`"):
         ClickLog(num_test=0).labels("test")
-    with pytest.raises(ValueError, match="`batch_size` must be an integer of at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be an integer of at least 1"):
         log.dataset("train", 0)
 
 

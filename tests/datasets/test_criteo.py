@@ -244,8 +244,8 @@ def test_files_that_cannot_be_read(tmp_path):
     [
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, received 0"),
         ({"test_every": 1}, "test_every must be an integer of at least 2, received 1"),
-        ({"shuffle_buffer": -1}, "`shuffle_buffer` must be an integer of at least 0"),
-        ({"cycle_length": 0}, "`cycle_length` must be an integer of at least 1"),
+        ({"shuffle_buffer": -1}, "shuffle_buffer must be an integer of at least 0"),
+        ({"cycle_length": 0}, "cycle_length must be an integer of at least 1"),
         ({"dense_min": 0.5}, "dense_min must be an integer, received 0.5"),
         ({"labels": "yes"}, "labels must be True, False or None, received 'yes'"),
         ({"split": "dev"}, "split must be one of .*received 'dev'"),
