@@ -132,7 +132,8 @@ class ExactAUC(BinaryMetric):
         if replica is not None and replica.num_replicas_in_sync > 1:
             # As integers, which float64 holds exactly: TensorFlow takes denormal floats for 0.
             columns = tf.stack([tf.cast(keys, tf.float64), labels, weights], axis=1)
-            keys, labels, weights = tf.unstack(replica.all_gather(columns, axis=0), axis=1)
+            columns = replica.all_gather(columns, axis=0)
+            keys, labels, weights = tf.unstack(columns, num=3, axis=1)
             keys = tf.cast(keys, tf.int32)
         if self.window is None:
             self._add(keys, labels, weights)
