@@ -10,6 +10,7 @@ need a cluster or another program, which the title names.
 """
 
 import argparse
+import json
 import pathlib
 import re
 import subprocess
@@ -96,22 +97,34 @@ def commands_of(page):
     return steps if any(own for *_, own in steps) else []
 
 
+# Before the blocks of a page that has some in Python, which are one session: what a block names, those
+# after it use, and commands run between them.
+SESSION = """
+import json, subprocess, time
+_seconds = []
+def _run(code, is_own):
+    begin = time.monotonic()
+    subprocess.run(["bash", "-c", "set -e\\n" + code], check=True)
+    if is_own:
+        _seconds.append((code, time.monotonic() - begin))
+"""
+END = 'open("_seconds.json", "w").write(json.dumps(_seconds))'
+
+
 def run_page(page, folder, environment):
     """Runs the steps of a page in a clone; yields each of its commands and its seconds."""
     clone = folder / page.relative_to(ROOT).as_posix().replace("/", "_")
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    python = []
-    for kind, code, own in commands_of(page):
-        if kind == "python":
-            # One session: what a block names, those after it use.
-            python.append(code)
-            continue
-        lines = []
-        if python:
-            (clone / "_blocks.py").write_text("\n".join(python))
-            lines, python = ["python _blocks.py"], []
-        if lines:
-            shell("\n".join(lines), clone, environment)
+    steps = commands_of(page)
+    if any(kind == "python" for kind, *_ in steps):
+        lines = [
+            code if kind == "python" else f"_run({code!r}, {own})" for kind, code, own in steps
+        ]
+        (clone / "_blocks.py").write_text("\n".join([SESSION, *lines, END]))
+        shell("python _blocks.py", clone, environment)
+        yield from json.loads((clone / "_seconds.json").read_text())
+        return
+    for _, code, own in steps:
         begin = time.monotonic()
         shell(code, clone, environment)
         if own:
