@@ -97,8 +97,8 @@ def commands_of(page):
     return steps if any(own for *_, own in steps) else []
 
 
-# Before the blocks of a page that has some in Python, which are one session: what a block names, those
-# after it use, and commands run between them.
+# Before the blocks of a page that has some in Python, which are one session: what a block names,
+# those after it use, and commands run between them.
 SESSION = """
 import json, subprocess, time
 _seconds = []
