@@ -5,8 +5,8 @@ import tensorflow as tf
 from tfrec_models._rows.unique_rows import UniqueRows
 
 _INT32_ROWS = 2**31
+# The name that a lookup gives to an operation whose result has no repeats.
 DISTINCT_ROWS = "tfrec_distinct_rows"
-"""The name of an operation of a graph whose result has no repeats, as a lookup gives to it."""
 
 
 def sum_repeated_rows(gradient, num_rows, dtype):

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
+from tfrec_models.sparse._take_bags import take_bags
 from tfrec_models.sparse.jagged_tensor import jagged_parts
 
 
@@ -31,11 +32,8 @@ def repeated_parts(keys, values, weights, lengths, offsets, strides, inverse_ind
     )
     first = tf.cumsum(strides, exclusive=True)
     bags = tf.reshape(indices + first[:, tf.newaxis], [-1])
-    taken = tf.gather(tf.RaggedTensor.from_row_splits(values, splits, validate=False), bags)
-    if weights is not None:
-        ragged = tf.RaggedTensor.from_row_splits(weights, splits, validate=False)
-        weights = tf.gather(ragged, bags).values
-    return taken.values, taken.row_splits, weights
+    splits, (values, weights) = take_bags(splits, bags, [values, weights])
+    return values, splits, weights
 
 
 def _strides(keys, strides, num_bags):
@@ -54,7 +52,7 @@ def _strides(keys, strides, num_bags):
     return _checks.checked(
         strides,
         tf.reduce_sum(strides) == num_bags,
-        "The strides of all keys must add up to the number of bags. They add up to, and there are:",
+        "stride_per_key_per_rank must add up to the number of bags, received a sum and bags of:",
         tf.reduce_sum(strides),
         num_bags,
     )
