@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from tfrec_models.sparse._take_bags import bag_of_id
+from tfrec_models.sparse._take_bags import bag_of_id, take_bags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +149,9 @@ class BagBatch:
         """The ids as a RaggedTensor of all bags, column by column."""
         if self.is_single:
             return tf.RaggedTensor.from_tensor(tf.reshape(tf.transpose(self.ids), [-1, 1]))
-        ragged = tf.RaggedTensor.from_row_splits(self.ids, self.row_splits, validate=False)
-        if not self.by_example:
-            return ragged
-        order = tf.reshape(tf.range(ragged.nrows()), [-1, self.num_columns])
-        return tf.gather(ragged, tf.reshape(tf.transpose(order), [-1]))
+        splits, ids = self.row_splits, self.ids
+        if self.by_example:
+            order = tf.reshape(tf.range(tf.size(splits) - 1), [-1, self.num_columns])
+            order = tf.reshape(tf.transpose(order), [-1])
+            splits, (ids,) = take_bags(splits, order, [ids])
+        return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
