@@ -100,6 +100,20 @@ def test_every_block_says_what_it_is(page):
     assert wrong == []
 
 
+def test_every_row_of_a_table_is_a_line_with_as_many_cells_as_its_header():
+    """One that is broken over lines ends the table where it stands, in every page but code."""
+    for page in PAGES:
+        above = []
+        for line in [*BLOCK.sub("", page.read_text()).splitlines(), ""]:
+            if line.startswith("|"):
+                cells = re.sub(r"`[^`]*`", "", line).replace("\\|", "").count("|") - 1
+                assert line.rstrip().endswith("|"), f"{name_of(page)}: {line}"
+                above.append(cells)
+            else:
+                assert len(set(above)) <= 1, f"{name_of(page)}: {above}, above {line!r}"
+                above = []
+
+
 def test_links_between_files_lead_somewhere():
     """Each relative link of a page names a file of the repository, and a heading that it has."""
     broken = []
