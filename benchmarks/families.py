@@ -5,8 +5,7 @@
 The labels of `ClickLog` are drawn from known probabilities, so no model ranks its test rows better
 than these do. Each family trains by a recipe that differs in the sizes of its layers alone. Its
 AUC on the test rows, that of the probabilities on the same rows, and its calibration are written to
-benchmarks/results/families.json; families that are not trained again stay. Afterwards
-`python scripts/figures.py` writes the table of docs/recipes.md anew.
+benchmarks/results/families.json; families that are not trained again stay.
 """
 
 import argparse
