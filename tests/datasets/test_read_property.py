@@ -3,6 +3,7 @@
 import tempfile
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -101,13 +102,16 @@ def test_parquet_reads_as_plain_python(log, batch_size):
 @SETTINGS
 @given(logs(PLAIN, "|"), st.integers(1, 30))
 def test_all_formats_read_alike(log, batch_size):
-    """CSV, TSV, TFRecord, a table and Parquet of the same rows give the same batches."""
+    """CSV, TSV, TFRecord, Arrow, pandas and Parquet of the same rows give the same batches."""
     schema, types, rows = log
     names = list(types)
     with tempfile.TemporaryDirectory() as folder:
         table = log_files.table(rows, types)
         schema.fit(table, progress=False)
         check(schema, rows, read(table, schema, batch_size))
+        # Its own integers have no nulls, and would be floats.
+        frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        check(schema, rows, read(frame, schema, batch_size))
         path = log_files.write_parquet(f"{folder}/log.parquet", rows, types)
         check(schema, rows, read(path, schema, batch_size))
         path = log_files.write_csv(f"{folder}/log.csv", rows, names)
