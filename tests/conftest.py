@@ -54,10 +54,10 @@ def pytest_report_header(config):
     return seed_line(config)
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Says at the end too, where a quiet run has no header."""
-    if config.option.drawn_anew:
-        terminalreporter.write_line(seed_line(config))
+def pytest_sessionstart(session):
+    """Says so in a quiet run too, which has no header, before an example can end the process."""
+    if session.config.option.drawn_anew and session.config.option.verbose < 0:
+        session.config.get_terminal_writer().line(seed_line(session.config), flush=True)
 
 
 def seed_line(config):

@@ -62,7 +62,7 @@ class StrategyTraining(TrainerHooks):
                 self.optimizer.build(self.trainable_variables)
 
     def test_step(self, data):
-        with execution.changed(in_process=True):
+        with execution.changed(in_process=True, same_bits=False):
             return super().test_step(data)
 
     def predict_step(self, data):

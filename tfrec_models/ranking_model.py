@@ -155,14 +155,14 @@ class RankingModel(
 
 
 def running(training):
-    """The execution of a call: XLA and native kernels are for training.
+    """The execution of a call: XLA and native kernels are for training and `evaluate`.
 
-    Both sum in another order, and a server may have neither. Without them, direct calls,
-    `evaluate`, `predict` and every export, Keras's of a model around this one included, agree to
-    the last bit. As in every Keras model, a call that does not say `training=True` does not train;
-    but where it does not say so, a gradient may still be wanted, which portable lookups make slow.
+    Both sum in another order, and a server may have neither. Without them, direct calls, `predict`
+    and every export, Keras's of a model around this one included, agree to the last bit. As in
+    every Keras model, a call that does not say `training=True` does not train; but where it does
+    not say so, a gradient may still be wanted, which portable lookups make slow.
     """
-    if training:
+    if training or not execution.current().same_bits:
         return contextlib.nullcontext()
     if training is None:
         return execution.changed(xla=False, kernels=False)

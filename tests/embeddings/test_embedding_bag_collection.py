@@ -134,6 +134,27 @@ def test_dense_ids(second):
         np.testing.assert_allclose(ebc(ids).values(), twos, atol=1e-6)
 
 
+def test_no_examples_in_a_traced_step(both_paths):
+    """A size of 0 that the graph knows ended the process in Grappler: SIGFPE."""
+    ebc = make(is_weighted=True)
+    ebc.build()
+    variables = [variable.value for variable in ebc.trainable_variables]
+
+    @tf.function
+    def step(features):
+        with tf.GradientTape() as tape:
+            pooled = ebc(features, training=True).values()
+            loss = tf.reduce_sum(pooled * 2.0)
+        return pooled, [tf.convert_to_tensor(each) for each in tape.gradient(loss, variables)]
+
+    for shape in ([0], [0, 1], [0, 2]):
+        pairs = {name: (tf.zeros(shape, tf.int64), tf.zeros(shape)) for name in DENSE}
+        pooled, gradients = step(pairs)
+        assert pooled.shape[0] == 0
+        for gradient, variable in zip(gradients, variables, strict=True):
+            np.testing.assert_array_equal(gradient, np.zeros(variable.shape))
+
+
 def test_dense_ids_with_weights():
     """Single ids times their weights."""
     ebc = make(is_weighted=True)

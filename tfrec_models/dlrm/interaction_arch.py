@@ -42,8 +42,8 @@ class InteractionArch(keras.layers.Layer):
 
     With Z the dense vector above the embeddings, (F + 1) x D, the output is the dense vector
     followed by Z_i . Z_j for i < j, row by row: (0,1), (0,2) .. (0,F), (1,2) .. It has no
-    weights. In training a native kernel computes it where there is one, else it is compiled with
-    XLA.
+    weights. In `fit` and `evaluate` a native kernel computes it where there is one, else it is
+    compiled with XLA.
 
     Paper: Naumov et al., Deep Learning Recommendation Model for Personalization and
     Recommendation Systems, https://arxiv.org/abs/1906.00091.
@@ -83,7 +83,9 @@ class InteractionArch(keras.layers.Layer):
         if self.num_sparse_features == 0:
             return dense_features
         check_interaction_shapes(self, dense_features, sparse_features)
-        if training and not current().portable and serves_vectors(sparse_features):
+        chosen = current()
+        has_any_order = training or not chosen.same_bits
+        if has_any_order and not chosen.portable and serves_vectors(sparse_features):
             return pair_products(dense_features, sparse_features)
         return self.interaction(dense_features, sparse_features)
 

@@ -22,11 +22,13 @@ class Execution:
         xla: bool, whether interaction, cross and FM layers are compiled with XLA.
         kernels: bool, whether training on CPUs may use the native kernels.
         portable: bool, whether TensorFlow's stock operations alone are used, whatever the other
-            two say: in inference, so that `evaluate`, `predict` and every export give the same
-            numbers to the last bit on any machine.
+            two say: in inference, so that `predict` and every export give the same numbers to the
+            last bit.
         in_process: bool, whether a function is run here and not saved, as steps of `evaluate` and
             `predict` are. Kernels that give the bits of the stock operations then stand for them
             in a portable execution too.
+        same_bits: bool, whether models make their inference portable. `evaluate`, whose outputs go
+            into a loss and metrics alone, sets it to False: sums may have the order of training.
         rows: dict from a `TableStack` to the store of rows that its lookups read in place of its
             variable, as exports with smaller tables do.
         id_maps: dict from the id map of a stack to the `StaticIdMap` that finds rows in its place.
@@ -43,6 +45,7 @@ class Execution:
     kernels: bool = True
     portable: bool = False
     in_process: bool = False
+    same_bits: bool = True
     rows: Mapping[Any, Any] = dataclasses.field(default_factory=lambda: types.MappingProxyType({}))
     id_maps: Mapping[Any, Any] = dataclasses.field(
         default_factory=lambda: types.MappingProxyType({})

@@ -37,7 +37,7 @@ class BagBatch:
     @classmethod
     def of_one_id(cls, ids, weights=None):
         """Bags of exactly one id, of ids and weights `(B, C)`."""
-        return cls(ids, weights, None, ids.shape[1])
+        return cls(ids, _of_any_size(weights), None, ids.shape[1])
 
     @classmethod
     def of_splits(cls, ids, weights, row_splits, num_columns, by_example):
@@ -47,7 +47,7 @@ class BagBatch:
         parts, so all are given rank 1.
         """
         ids, row_splits = tf.reshape(ids, [-1]), tf.reshape(row_splits, [-1])
-        weights = None if weights is None else tf.reshape(weights, [-1])
+        weights = None if weights is None else _of_any_size(tf.reshape(weights, [-1]))
         return cls(ids, weights, row_splits, num_columns, by_example)
 
     @property
@@ -155,3 +155,14 @@ class BagBatch:
             order = tf.reshape(tf.transpose(order), [-1])
             splits, (ids,) = take_bags(splits, order, [ids])
         return tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
+
+
+def _of_any_size(weights):
+    """Weights whose number the graph does not know where it is 0.
+
+    Grappler takes an empty constant for ones and makes a tile of its product with rows, dividing
+    their sizes, 0 by 0: SIGFPE ends the process (ReplaceMulWithBroadcastByTile, TensorFlow 2.21).
+    """
+    if weights is None or weights.shape[0] != 0 or tf.executing_eagerly():
+        return weights
+    return tf.raw_ops.PlaceholderWithDefault(input=weights, shape=[None, *weights.shape[1:]])
