@@ -197,7 +197,8 @@ def test_overlapping_traces(alone, kernels, models, first, others, tmp_path):
         for thread, how, kernels_used in seen:
             call = first if thread == "held" else thread
             is_saved = call.startswith("export")
-            assert (how.uses_xla, how.uses_kernels) == (call == "fit", not is_saved), (thread, how)
+            uses_xla = call in ("fit", "evaluate")
+            assert (how.uses_xla, how.uses_kernels) == (uses_xla, not is_saved), (thread, how)
             assert kernels_used != is_saved
         assert execution.current() == execution.Execution()
         for model, calls in zip(
