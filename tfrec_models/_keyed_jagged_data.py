@@ -9,6 +9,7 @@ import keras
 
 from tfrec_models._schema_check import check_schema
 from tfrec_models.sparse import KeyedJaggedTensor
+from tfrec_models.sparse._check_form import check_form
 
 
 class KeyedJaggedData:
@@ -57,17 +58,22 @@ def packed_batch(batch, names):
     if isinstance(batch, KeyedJaggedTensor):
         raise ValueError(
             "A ranking model takes a dict with 'dense_features' and 'sparse_features', received a "
-            "KeyedJaggedTensor alone. Give it as 'sparse_features' of such a dict."
+            "KeyedJaggedTensor outside of one; give it as 'sparse_features' of such a dict."
         )
     if isinstance(batch, (tuple, list)):
         parts = [packed_batch(part, names) for part in batch]
         return parts if isinstance(batch, list) else tuple(parts)
     if isinstance(batch, Mapping):
-        return {
-            key: _packed(value, names) if isinstance(value, KeyedJaggedTensor) else value
-            for key, value in batch.items()
-        }
+        return {key: _taken_by_keras(key, value, names) for key, value in batch.items()}
     return batch
+
+
+def _taken_by_keras(key, value, names):
+    if isinstance(value, KeyedJaggedTensor):
+        return _packed(value, names)
+    if key == "sparse_features":
+        check_form(value)
+    return value
 
 
 class PackedDataset(keras.utils.PyDataset):

@@ -334,10 +334,10 @@ def test_keras_export_of_a_model_of_our_layers(tmp_path):
 
 
 def test_features_named_as_keywords(tmp_path):
-    """A feature may be called "class"."""
-    table = EmbeddingBagConfig(9, DIM, "t", feature_names=["class", "import"])
+    """A feature may be called "class", or "self" as the argument of every method."""
+    table = EmbeddingBagConfig(9, DIM, "t", feature_names=["class", "self"])
     model = DLRM(EmbeddingBagCollection([table]), DENSE, [6, DIM], [8, 1])
-    bags = {"class": tf.ragged.constant([[1, 2], [3]]), "import": tf.ragged.constant([[4], [5]])}
+    bags = {"class": tf.ragged.constant([[1, 2], [3]]), "self": tf.ragged.constant([[4], [5]])}
     asked = {"dense_features": batch(2)["dense_features"], "sparse_features": bags}
     path = export(model, tmp_path)
     for signature in SIGNATURES:

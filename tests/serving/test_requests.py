@@ -198,8 +198,9 @@ def test_safe_names():
 
 def test_safe_names_of_keywords():
     """A keyword of Python, which no function has an argument of, is given another name."""
-    assert safe_names(["class", "f_class", "None"]) == {
+    assert safe_names(["class", "f_class", "None", "self"]) == {
         "class": "f_class_2",
         "f_class": "f_class",
         "None": "f_None",
+        "self": "f_self",
     }

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
+from tfrec_models import (
+    DLRM,
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    KeyedJaggedTensor,
+    KeyedTensor,
+)
 
 ROWS = 10
 RNG = np.random.default_rng(0)
@@ -138,6 +144,12 @@ def test_refused():
     items = {"dense_features": DENSE, "sparse_features": kjt.split([1, 2])[0]}
     with pytest.raises(ValueError, match=r"sparse_features must have \['user'\].*keys \['item'\]"):
         make().fit(items, LABELS)
+    jagged = {"dense_features": DENSE, "sparse_features": kjt.to_dict()}
+    with pytest.raises(TypeError, match=r"a JaggedTensor as '\w+'; make one .*from_jt_dict"):
+        make().fit(jagged, LABELS)
+    pooled = KeyedTensor(["item"], [1], tf.zeros([ROWS, 1]))
+    with pytest.raises(TypeError, match="a KeyedTensor, which holds embeddings; give the ids"):
+        make().predict({"dense_features": DENSE, "sparse_features": pooled})
 
 
 class CountIds(keras.Model):

@@ -13,8 +13,8 @@ PACKED = {"values": "values", "lengths": "lengths", "weights": "weights"}
 def safe_names(features):
     """Returns a dict from feature to a name of ASCII letters, digits and underscores.
 
-    A name that is safe already stays as it is; one that is a keyword of Python, whose functions
-    take the inputs by name, is not. Others have their other characters replaced by underscores,
+    A name that is safe already stays as it is; a keyword of Python, whose functions take the inputs
+    by name, is not, nor is "self", which their methods have. Others have their other characters replaced by underscores,
     and a number appended where the result is taken.
 
     Args:
@@ -24,7 +24,7 @@ def safe_names(features):
     numbers = collections.defaultdict(lambda: 1)
     for feature in sorted(features, key=lambda feature: not _is_safe(feature)):
         stem = re.sub(r"[^A-Za-z0-9_]", "_", feature)
-        if not stem[:1].isalpha() or keyword.iskeyword(stem):
+        if not stem[:1].isalpha() or _is_taken_by_python(stem):
             stem = f"f_{stem}"
         name = stem
         # Graph names are compared without regard to case, and `serving_rows` has weights beside
@@ -54,4 +54,8 @@ def weights_name(name):
 
 def _is_safe(feature):
     is_word = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", feature) is not None
-    return is_word and not keyword.iskeyword(feature)
+    return is_word and not _is_taken_by_python(feature)
+
+
+def _is_taken_by_python(name):
+    return keyword.iskeyword(name) or name == "self"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
+from tfrec_models.sparse._check_form import check_form
 from tfrec_models.sparse._take_bags import take_bags
 from tfrec_models.sparse.bag_batch import BagBatch
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
@@ -23,12 +24,13 @@ class SparseFeatures:
 
     Raises:
         ValueError: on missing or unknown features, unequal batch sizes, or missing weights.
-        TypeError: on ids that are not integers.
+        TypeError: on ids that are not integers, or what `check_form` refuses.
     """
 
     def __init__(self, features, names, is_weighted):
         self.names = list(names)
         self.is_weighted = is_weighted
+        check_form(features)
         if isinstance(features, KeyedJaggedTensor):
             form = _FromKeyedJaggedTensor
         elif isinstance(features, Mapping):
