@@ -14,8 +14,8 @@ def safe_names(features):
     """Returns a dict from feature to a name of ASCII letters, digits and underscores.
 
     A name that is safe already stays as it is; a keyword of Python, whose functions take the inputs
-    by name, is not, nor is "self", which their methods have. Others have their other characters replaced by underscores,
-    and a number appended where the result is taken.
+    by name, is not, nor is "self", which their methods have. Others have their other characters
+    replaced by underscores, and a number appended where the result is taken.
 
     Args:
         features: list of str, distinct feature names.
