@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.support.data import dataset
 from tests.support.models import compiled, make_dlrm
 from tfrec_models.dlrm.interaction_arch import InteractionArch, dot_interaction
-from tfrec_models.execution import Execution, using
+from tfrec_models.execution import Execution, changed, using
 from tfrec_models.native.pair_products import pair_products
 
 pytestmark = pytest.mark.usefixtures("kernels")
@@ -71,8 +71,8 @@ def test_bad_shapes_are_refused():
         pair_products(dense[:2], sparse)
 
 
-def test_only_training_uses_it():
-    """A training step has it; calls of a layer or model that do not train have stock operations."""
+def test_training_and_evaluation_use_it():
+    """Steps of `fit` and `evaluate` have it; those of `predict` and calls have stock operations."""
 
     def ops(function, *args):
         graph = tf.function(function).get_concrete_function(*args).graph
@@ -82,6 +82,18 @@ def test_only_training_uses_it():
     model.build_before_trace(batches.element_spec)
     both = {"TfrecPairProducts", "TfrecPairProductsGradient"}
     assert ops(model.train_step, batches.element_spec) == both
-    assert ops(model.test_step, batches.element_spec) == set()
+    assert ops(model.test_step, batches.element_spec) == {"TfrecPairProducts"}
+    assert ops(model.predict_step, batches.element_spec[:1]) == set()
     dense, sparse, _ = vectors(3, 2, 4)
     assert ops(InteractionArch(2), dense, sparse) == set()
+
+
+def test_predictions_that_need_not_equal_an_export():
+    """`same_bits=False`: `predict` has it too, and differs in rounding alone."""
+    model, batches = compiled(make_dlrm()), dataset(4)
+    expected = model(next(iter(batches))[0])
+    with changed(same_bits=False):
+        found = model.predict(batches.take(1), verbose=0)
+        graph = tf.function(model.predict_step).get_concrete_function(batches.element_spec[:1])
+    assert "TfrecPairProducts" in {op.type for op in graph.graph.get_operations()}
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
