@@ -9,7 +9,7 @@ import keras
 
 from tfrec_models._schema_check import check_schema
 from tfrec_models.sparse import KeyedJaggedTensor
-from tfrec_models.sparse._check_form import check_form
+from tfrec_models.sparse.check_form import check_form
 
 
 class KeyedJaggedData:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfrec_models.sparse import _checks
-from tfrec_models.sparse._check_form import check_form
 from tfrec_models.sparse._take_bags import take_bags
 from tfrec_models.sparse.bag_batch import BagBatch
+from tfrec_models.sparse.check_form import check_form
 from tfrec_models.sparse.keyed_jagged_tensor import KeyedJaggedTensor
 
 
