@@ -56,8 +56,10 @@ def pytest_report_header(config):
 
 def pytest_sessionstart(session):
     """Says so in a quiet run too, which has no header, before an example can end the process."""
-    if session.config.option.drawn_anew and session.config.option.verbose < 0:
-        session.config.get_terminal_writer().line(seed_line(session.config), flush=True)
+    config = session.config
+    is_worker = hasattr(config, "workerinput")
+    if config.option.drawn_anew and config.option.verbose < 0 and not is_worker:
+        config.get_terminal_writer().line(seed_line(config), flush=True)
 
 
 def seed_line(config):

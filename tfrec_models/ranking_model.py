@@ -162,7 +162,7 @@ def running(training):
     every Keras model, a call that does not say `training=True` does not train; but where it does
     not say so, a gradient may still be wanted, which portable lookups make slow.
     """
-    if training or not execution.current().same_bits:
+    if training or execution.current().infers_as_it_trains:
         return contextlib.nullcontext()
     if training is None:
         return execution.changed(xla=False, kernels=False)

@@ -95,5 +95,10 @@ def test_predictions_that_need_not_equal_an_export():
     with changed(same_bits=False):
         found = model.predict(batches.take(1), verbose=0)
         graph = tf.function(model.predict_step).get_concrete_function(batches.element_spec[:1])
+        served = tf.function(lambda inputs: model(inputs, training=False))
+        served = served.get_concrete_function(batches.element_spec[0])
     assert "TfrecPairProducts" in {op.type for op in graph.graph.get_operations()}
+    # A function that may be saved keeps to stock operations, whatever `same_bits` says.
+    ops = {op.type for op in served.graph.get_operations()}
+    assert not {op for op in ops if op.startswith("Tfrec") or op == "StatefulPartitionedCall"}
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

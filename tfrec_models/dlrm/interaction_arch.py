@@ -84,8 +84,8 @@ class InteractionArch(keras.layers.Layer):
             return dense_features
         check_interaction_shapes(self, dense_features, sparse_features)
         chosen = current()
-        has_any_order = training or not chosen.same_bits
-        if has_any_order and not chosen.portable and serves_vectors(sparse_features):
+        as_in_training = training or chosen.infers_as_it_trains
+        if as_in_training and not chosen.portable and serves_vectors(sparse_features):
             return pair_products(dense_features, sparse_features)
         return self.interaction(dense_features, sparse_features)
 

@@ -27,8 +27,9 @@ class Execution:
         in_process: bool, whether a function is run here and not saved, as steps of `evaluate` and
             `predict` are. Kernels that give the bits of the stock operations then stand for them
             in a portable execution too.
-        same_bits: bool, whether models make their inference portable. `evaluate`, whose outputs go
-            into a loss and metrics alone, sets it to False: sums may have the order of training.
+        same_bits: bool, whether inference in this process must give the bits of an export. Steps of
+            `evaluate`, whose outputs go into a loss and metrics alone, set it to False, so that
+            sums may have the order of training. What is saved never follows it.
         rows: dict from a `TableStack` to the store of rows that its lookups read in place of its
             variable, as exports with smaller tables do.
         id_maps: dict from the id map of a stack to the `StaticIdMap` that finds rows in its place.
@@ -50,6 +51,11 @@ class Execution:
     id_maps: Mapping[Any, Any] = dataclasses.field(
         default_factory=lambda: types.MappingProxyType({})
     )
+
+    @property
+    def infers_as_it_trains(self) -> bool:
+        """Whether inference may use what training does, XLA and kernels of other bits."""
+        return self.in_process and not self.same_bits
 
     @property
     def uses_xla(self) -> bool:
