@@ -113,6 +113,17 @@ def test_private_parts_of_others_are_read_in_compat_alone(module):
     assert offences == []
 
 
+def test_no_dataset_is_made_by_from_generator():
+    """It slows all later steps of its process; `_compat.generated_dataset` is in its place."""
+    offences = [
+        f"{module}, line {node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "from_generator"
+    ]
+    assert offences == []
+
+
 def test_private_methods_of_keras_are_overridden_in_compat_alone():
     """A class outside _compat defines no private method that a class of Keras has."""
     import keras

@@ -1,15 +1,18 @@
 """What every accessor of _compat relies on, so that another version of Keras says what changed."""
 
+import gc
 import os
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfrec_models._compat import keras as compat_keras
 from tfrec_models._compat import tensorflow as compat_tensorflow
+from tfrec_models._compat.generated_dataset import generated_dataset
 from tfrec_models.optimizers import SGD
 from tfrec_models.testing import TestCase
 
@@ -162,6 +165,73 @@ class TensorFlowContracts(TestCase):
         self.assertAllEqual(tf.convert_to_tensor(lazy), [[0, 0], [1, 1], [0, 0]])
         self.assertAllEqual(lazy.values, [[1, 1]])
         self.assertEqual(len(calls), 1)
+
+
+def counted(closed, num_elements):
+    """A dataset of `(number, squares)` for each of 3 and 5; ended generators add to `closed`."""
+
+    def generate(first):
+        try:
+            for number in range(int(first), int(first) + num_elements):
+                yield np.int64(number), np.full(number, number**2, np.float32)
+        finally:
+            closed.append(int(first))
+
+    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.float32))
+    return generated_dataset(generate, tf.data.Dataset.from_tensor_slices([3, 5]), signature)
+
+
+class GeneratedDatasets(TestCase):
+    """What `_compat.generated_dataset` relies on in tf.data."""
+
+    def test_elements_are_those_of_one_generator_after_the_other(self):
+        """With the types and shapes of the signature, at every iteration."""
+        closed = []
+        dataset = counted(closed, 2)
+        self.assertEqual(dataset.element_spec[1], tf.TensorSpec((None,), tf.float32))
+        for _ in range(2):
+            elements = [(int(number), squares.numpy()) for number, squares in dataset]
+            self.assertEqual([number for number, _ in elements], [3, 4, 5, 6])
+            for number, squares in elements:
+                self.assertAllEqual(squares, [number**2] * number)
+        release_arrays()
+        self.assertEqual(closed, [3, 5, 3, 5])
+
+    def test_a_dropped_iterator_closes_its_generator_alone(self):
+        """Though it has more to give, and another iterator goes on."""
+        closed = []
+        dataset = counted(closed, 1000)
+        one, other = iter(dataset.prefetch(2)), iter(dataset)
+        next(one), next(other)
+        self.assertEqual(closed, [])
+        del one
+        release_arrays()
+        self.assertEqual(closed, [3])
+        self.assertEqual(int(next(other)[0]), 4)
+        del other
+        release_arrays()
+        self.assertEqual(closed, [3, 3])
+
+    def test_an_error_of_the_generator_ends_the_iteration(self):
+        """With its words, and again in the next iteration."""
+
+        def generate(first):
+            yield first
+            raise ValueError("received a bad row")
+
+        arguments = tf.data.Dataset.from_tensors(tf.constant(1.0))
+        dataset = generated_dataset(generate, arguments, tf.TensorSpec((), tf.float32))
+        for _ in range(2):
+            batches = iter(dataset)
+            self.assertAllEqual(next(batches), 1.0)
+            with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "received a bad row"):
+                next(batches)
+
+
+def release_arrays():
+    """TensorFlow releases the arrays of a dropped iterator when it runs something next."""
+    gc.collect()
+    tf.identity(0.0)
 
 
 def test_reductions_add_up_over_replicas(two_devices):

@@ -5,6 +5,8 @@ import functools
 
 import tensorflow as tf
 
+from tfrec_models._compat.generated_dataset import generated_dataset
+
 
 @dataclasses.dataclass(frozen=True)
 class Form:
@@ -42,12 +44,8 @@ def dataset_of(batches, form):
     # What distinguishes epochs is drawn where an iterator is made, as in tf.data's own shuffle: one
     # that is never read counts, so that a resumed run can skip epochs.
     epochs = tf.data.Dataset.random(batches.order.seed, rerandomize_each_iteration=True).take(1)
-    dataset = epochs.flat_map(
-        lambda epoch: tf.data.Dataset.from_generator(
-            lambda epoch: (batch.arrays() for batch in batches.of_epoch(int(epoch))),
-            args=(epoch,),
-            output_signature=signature,
-        )
+    dataset = generated_dataset(
+        lambda epoch: (batch.arrays() for batch in batches.of_epoch(int(epoch))), epochs, signature
     )
     dataset = dataset.map(functools.partial(_inputs, num_features=num_features))
     if (num_batches := batches.num_batches()) is not None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tfrec_models._compat.generated_dataset import generated_dataset
 from tfrec_models._files import atomic_path
 from tfrec_models.datasets._packed import splits_of
 from tfrec_models.datasets.dense import Dense
@@ -98,9 +99,10 @@ class ClickLog:
             raise ValueError(
                 f"batch_size must be an integer of at least 1, received {batch_size!r}."
             )
-        dataset = tf.data.Dataset.from_generator(
-            lambda: self._batches(start, stop, batch_size),
-            output_signature=(
+        dataset = generated_dataset(
+            lambda _: self._batches(start, stop, batch_size),
+            tf.data.Dataset.range(1),
+            signature=(
                 tf.TensorSpec((None, self._model.NUM_DENSE), tf.float32),
                 tf.TensorSpec((None,), tf.int64),
                 tf.TensorSpec((None, self._model.NUM_SPARSE), tf.int64),

@@ -101,6 +101,8 @@ def train(
         validation_data=datasets["validation"],
         callbacks=callbacks_of(recipe, run, resume, progress and not is_terminal()),
         verbose=1 if progress and is_terminal() else 0,
+        # The rows are shuffled as they are read; with its default Keras warns that it does not.
+        shuffle=False,
     )
     seconds = time.monotonic() - start
     with atomic_path(run.model) as temporary:
