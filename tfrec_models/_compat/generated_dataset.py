@@ -1,8 +1,8 @@
 """A `tf.data.Dataset` of what a Python generator yields, without `Dataset.from_generator`.
 
 From TensorFlow 2.21 on the first `from_generator` of a process tells the C library to return every
-freed buffer to the system at once (`mallopt`, `M_TRIM_THRESHOLD` of 128 KiB), for good. Each
-step of a training then faults in the memory of its activations anew, which took a third of a step.
+freed buffer to the system at once (`mallopt`, `M_TRIM_THRESHOLD` of 128 KiB), permanently. Each
+step of a training then faults in the memory of its activations again, which took a third of a step.
 
 What `from_generator` alone offers publicly is a function that is called when an iterator ends
 early, so that files are closed. Here the end is seen by the array that `_start` returns:
