@@ -5,7 +5,7 @@ freed buffer to the system at once (`mallopt`, `M_TRIM_THRESHOLD` of 128 KiB), p
 step of a training then faults in the memory of its activations again, which took a third of a step.
 
 What `from_generator` alone offers publicly is a function that is called when an iterator ends
-early, so that files are closed. Here the end is seen by the array that `_start` returns:
+early, so that files are closed. Here the end is seen by the array that `start` returns:
 TensorFlow takes an aligned array for a tensor's memory without a copy, and the tensor lives as long
 as the iterator. `tests/compat` checks both.
 """
