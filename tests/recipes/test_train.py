@@ -110,6 +110,14 @@ def test_what_a_run_leaves(run):
     assert not (run / "backup").exists()
 
 
+@pytest.mark.filterwarnings("error:`shuffle=True` was passed")
+def test_train_gives_keras_no_reason_to_warn(folder, tmp_path):
+    """`fit` warns of its own default where it is given a `tf.data.Dataset`."""
+    recipe = Recipe.load(folder / "tiny.yaml").override(["training.epochs=1"])
+    metrics = train(recipe, tmp_path / "run", progress=False)
+    assert metrics["epochs"] == 1
+
+
 def test_commands_on_a_run(run, folder, tmp_path, capsys):
     """`evaluate` finds the run's numbers again, `export` writes a version; a run is not lost."""
     metrics = json.loads((run / "metrics.json").read_text())
