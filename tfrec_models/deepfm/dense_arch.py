@@ -6,6 +6,7 @@ import keras
 
 from tfrec_models._checks.arguments import check_not_negative, check_positive
 from tfrec_models.layers.mlp import MLP
+from tfrec_models.layers.perceptron import keep_at_zero
 
 
 @keras.saving.register_keras_serializable("tfrec_models.deepfm")
@@ -13,7 +14,7 @@ class DenseArch(keras.layers.Layer):
     """An MLP of one hidden layer over the dense features, with ReLU after both layers.
 
     Args:
-        in_features: int, the number of dense features; with 0 the output is a learned constant.
+        in_features: int, the number of dense features; with 0 the output is zero and stays so.
         hidden_layer_size: int, the hidden layer's columns.
         embedding_dim: int, the output columns.
         **kwargs: those of `keras.layers.Layer`.
@@ -45,6 +46,8 @@ class DenseArch(keras.layers.Layer):
         self.model = MLP(
             in_features, [hidden_layer_size, embedding_dim], dtype=self.dtype_policy, name="model"
         )
+        if not in_features:
+            keep_at_zero(self.model.perceptrons)
 
     def build(self, input_shape=None):
         if self.built:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec_models._two_levels import TwoLevels, call_on_levels
 from tfrec_models.layers.mlp import MLP
+from tfrec_models.layers.perceptron import keep_at_zero
 
 
 @keras.saving.register_keras_serializable("tfrec_models")
@@ -15,7 +16,8 @@ class DenseArch(keras.layers.Layer):
     """An MLP over the dense features, with ReLU after every layer, the last too.
 
     Args:
-        in_features: int, the number of dense features; with 0 the output is a learned constant.
+        in_features: int, the number of dense features; with 0 the output is zero and stays so, and
+            the interaction is one of the embeddings alone.
         layer_sizes: list of int, the layers' output columns. In DLRM the last must be the
             embedding dim D.
         batch_normalization: bool, whether every layer normalizes over the batch.
@@ -59,6 +61,10 @@ class DenseArch(keras.layers.Layer):
         )
         if not self.model.layer_sizes:
             raise ValueError("DenseArch needs at least one layer, received layer_sizes=[].")
+        if not self.model.in_size:
+            # The product of a learned constant with an embedding outweighs those of embeddings,
+            # which start small, and a table learns one number a row.
+            keep_at_zero(self.model.perceptrons)
 
     def build(self, input_shape=None):
         if self.built:

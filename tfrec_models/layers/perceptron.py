@@ -153,6 +153,12 @@ def _linear_of_levels(dense, inputs):
     )
 
 
+def keep_at_zero(perceptrons):
+    """Has perceptrons without input columns start at zero, where ReLU keeps them in training."""
+    for perceptron in perceptrons:
+        perceptron.linear.bias_initializer = keras.initializers.Zeros()
+
+
 def linear(in_size, out_size, bias=True, name="linear", **kwargs):
     """Returns a `Dense` layer that starts as PyTorch's `Linear` does."""
     # Zeros, as PyTorch has for no columns, would leave ReLU without a gradient permanently.
