@@ -32,7 +32,7 @@ FAMILIES = {
         "interaction_branch2_layer_sizes": [8 * DIM],
     },
     "DeepFMRanker": {"deep_layer_sizes": [64, 32]},
-    "SimpleDeepFMNN": {"hidden_layer_size": 64, "deep_fm_dimension": 32},
+    "SimpleDeepFMNN": {"hidden_layer_size": 64, "deep_fm_dimension": 128},
 }
 
 

@@ -61,10 +61,11 @@ def test_frappe_recipes(tmp_path, name):
     schema = build_schema(recipe)
     model = build_model(recipe, schema)
     model.fit(build_data(recipe, schema, "train"), verbose=0)
-    assert model.embedding_bag_collection.read_table("item").shape == (5, 10)
+    dim = recipe.tables.dim
+    assert model.embedding_bag_collection.read_table("item").shape == (5, dim)
     described = describe(recipe, schema)
     # Each variable of tables has a row of zeros before them, which is no parameter.
-    zeros = 10 + (1 if name == "frappe_deepfm" else 0)
+    zeros = dim + (1 if name == "frappe_deepfm" else 0)
     weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
     assert described.dense_parameters + described.table_parameters == weights - zeros
 
