@@ -114,7 +114,9 @@ def trained(recipe, parts, seed):
                 "weight_decay": recipe["regularization"]["embedding_l2"],
             },
             {"params": model.over.parameters(), "lr": rates["dense"]["learning_rate"]},
-        ]
+        ],
+        # Keras's, as the recipe has it.
+        eps=1e-7,
     )
     best, best_epoch, start = -1.0, 0, time.monotonic()
     for epoch in range(chosen["epochs"]):

@@ -15,7 +15,6 @@ import pathlib
 import re
 import statistics
 import sys
-import typing
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = (
@@ -84,17 +83,15 @@ def keys_table():
     """A row for each key of a recipe."""
     from tfrec_models.recipes import Recipe
 
-    return "\n".join(["| key | default | what it is |", "|---|---|---|", *key_rows(Recipe, "")])
+    return "\n".join(["| key | default | what it is |", "|---|---|---|", *key_rows(Recipe(), "")])
 
 
 def key_rows(section, prefix):
     """The rows of a section, those of its own sections in their places."""
-    hints = typing.get_type_hints(section)
-    defaults = section()
     for field in dataclasses.fields(section):
-        value = getattr(defaults, field.name)
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from key_rows(hints[field.name], f"{prefix}{field.name}.")
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from key_rows(value, f"{prefix}{field.name}.")
             continue
         shown = json.dumps(value, ensure_ascii=False)
         choices = field.metadata["choices"]
@@ -109,9 +106,9 @@ def results_table():
     if not results:
         return "No results are recorded yet."
     lines = [
-        "| recipe | seeds | test AUC | published | test log loss | published | epochs | minutes | "
-        "machine |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        "| recipe | dim | seeds | test AUC | published | test log loss | published | epochs | "
+        "minutes | machine |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     return "\n".join([*lines, *(row(json.loads(path.read_text())) for path in results)])
 
@@ -264,6 +261,7 @@ def row(result):
     machines = sorted({f"{run['machine']}, {run['cores']} cores" for run in runs})
     cells = [
         f"`{recipe['name']}`",
+        str(recipe["tables"]["dim"]),
         str(len(runs)),
         spread([test["auc"] for test in tests], 4),
         number(published.get("auc"), 4),

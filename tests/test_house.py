@@ -71,6 +71,23 @@ def test_imports_have_no_circle():
     assert [circle for module in sorted(graph) if (circle := visit(module))] == []
 
 
+def test_saved_models_load_with_the_package_alone():
+    """`import tfrec_models` registers all that a `.keras` file may name, but experiments."""
+    reached, waiting = set(), ["tfrec_models"]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            parents = [module.rsplit(".", 1)[0]] if "." in module else []
+            waiting += [*imports_of(module, top_level_only=True), *parents]
+    registering = {
+        module_of(path) for path in FILES if "register_keras_serializable(" in path.read_text()
+    }
+    apart = {module for module in registering if module.startswith("tfrec_models.experimental")}
+    assert registering - apart - reached == set()
+    assert len(registering) > 30
+
+
 @functools.cache
 def own_private_names():
     """The private names that the package itself defines."""

@@ -5,6 +5,8 @@ from tfrec_models._compat.backend import check_backend
 check_backend()
 
 # ruff: noqa: E402, I001, nothing of Keras may be imported before the check.
+# Registers what a `.keras` file may be compiled with.
+import tfrec_models.metrics  # noqa: F401
 from tfrec_models._version import __version__
 from tfrec_models.deepfm import DeepFMRanker, SimpleDeepFMNN
 from tfrec_models.dlrm import DLRM, DLRM_DCN, DLRM_Projection, DLRMTrain

@@ -3,11 +3,14 @@
 import argparse
 import importlib
 import json
+import re
 import sys
 
+import tensorflow as tf
 import yaml
 
 from tfrec_models.recipes import Recipe, describe, evaluate, find_recipe, train
+from tfrec_models.recipes.effective import effective
 from tfrec_models.recipes.evaluate import load_run
 from tfrec_models.recipes.run_directory import RunDirectory
 
@@ -26,7 +29,20 @@ def main(arguments: list[str] | None = None) -> int:
         return chosen.run(chosen)
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    except tf.errors.OpError as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+    return 1
+
+
+def _sentence(error):
+    """What an error of a graph says, without where in the graph it was raised."""
+    text = error.message
+    # Of the reader's Python, and of assertions.
+    if found := re.search(r"(?:Row|Value|Type|OS|FileNotFound)Error: (.+)", text):
+        return found[1]
+    if found := re.search(r"assertion failed: (.+)", text):
+        return re.sub(r"[\[\]\\]", "", found[1])
+    return text
 
 
 def _add_recipe(command):
@@ -63,7 +79,7 @@ def _add_train(commands):
 
 
 def _train(chosen):
-    recipe = _recipe(chosen)
+    recipe = effective(_recipe(chosen))
     if not chosen.quiet:
         print(yaml.dump(recipe.to_dict(), sort_keys=False).rstrip())
     metrics = train(

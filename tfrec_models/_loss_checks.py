@@ -25,6 +25,25 @@ _LOGIT_METRICS = {
     "precision": "keras.metrics.Precision(thresholds=0.0)",
     "recall": "keras.metrics.Recall(thresholds=0.0)",
 }
+# The argument of a class whose default is a probability of one half.
+_THRESHOLDED = {
+    keras.metrics.BinaryAccuracy: "threshold",
+    keras.metrics.BinaryIoU: "threshold",
+    keras.metrics.Precision: "thresholds",
+    keras.metrics.Recall: "thresholds",
+    keras.metrics.TruePositives: "thresholds",
+    keras.metrics.TrueNegatives: "thresholds",
+    keras.metrics.FalsePositives: "thresholds",
+    keras.metrics.FalseNegatives: "thresholds",
+}
+# Their thresholds lie between 0 and 1, whatever they are given.
+_PROBABILITIES_ALONE = (
+    keras.metrics.FBetaScore,
+    keras.metrics.PrecisionAtRecall,
+    keras.metrics.RecallAtPrecision,
+    keras.metrics.SensitivityAtSpecificity,
+    keras.metrics.SpecificityAtSensitivity,
+)
 
 
 def warn_if_taken_for_other(model, args, kwargs):
@@ -85,32 +104,30 @@ def _metric_advice(metric, gives_logits):
         wanted = _LOGIT_METRICS.get(_snake(name)) if gives_logits else None
         return wanted and f"for metric {_shown(metric)} write {wanted}"
     kind, metrics = type(metric), keras.metrics
-    if kind is metrics.AUC or kind is metrics.BinaryCrossentropy:
+    if isinstance(metric, _PROBABILITIES_ALONE) and gives_logits:
+        return f"leave out metric {_shown(metric)}, which has no form for logits"
+    if isinstance(metric, metrics.AUC) or kind is metrics.BinaryCrossentropy:
         if bool(metric.get_config().get("from_logits")) == gives_logits:
             return None
         told = "from_logits=True" if gives_logits else ""
-        return f"for metric {_shown(metric)} write keras.metrics.{kind.__name__}({told})"
+        place = "keras.metrics." if getattr(metrics, kind.__name__, None) is kind else ""
+        return f"for metric {_shown(metric)} write {place}{kind.__name__}({told})"
     if isinstance(takes_logits := getattr(metric, "from_logits", None), bool):
         # Those of this package, and those of users that say so.
         if takes_logits == gives_logits:
             return None
         told = "from_logits=True" if gives_logits else ""
         return f"for metric {_shown(metric)} write {kind.__name__}({told})"
-    thresholded = (metrics.BinaryAccuracy, metrics.Precision, metrics.Recall)
-    if kind in thresholded and not gives_logits:
+    if kind in _THRESHOLDED and not gives_logits:
         config = metric.get_config()
         # Half of the logits, but all probabilities, are above it.
         if config.get("threshold", config.get("thresholds")) in (0.0, [0.0]):
             return f"for metric {_shown(metric)} write keras.metrics.{kind.__name__}()"
-    if kind in thresholded and gives_logits:
-        config = metric.get_config()
-        untouched = config.get("threshold") == 0.5 or (
-            kind is not metrics.BinaryAccuracy
-            and config.get("thresholds") is None
-            and config.get("top_k") is None
-        )
-        if untouched:
-            wanted = _LOGIT_METRICS[_snake(kind.__name__)]
+    if kind in _THRESHOLDED and gives_logits:
+        config, argument = metric.get_config(), _THRESHOLDED[kind]
+        untouched = (None, 0.5, [0.5])
+        if config.get(argument) in untouched and config.get("top_k") is None:
+            wanted = f"keras.metrics.{kind.__name__}({argument}=0.0)"
             return f"for metric {_shown(metric)} write {wanted}"
     return None
 

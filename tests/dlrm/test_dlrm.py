@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests.support.data import dataset, features
 from tests.support.models import FEATURES, ROWS, compiled, make_dlrm, two_tables
-from tfrec_models import DLRM, dlrm, xla_disabled
+from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig, dlrm, xla_disabled
 from tfrec_models.optimizers import Adagrad, LazyAdam, RowWiseAdagrad
 
 
@@ -411,6 +411,16 @@ def test_dlrm_train_fits_without_a_compiled_loss():
         train({**features(2), "labels": tf.ones((2, 1))})
     with pytest.raises(ValueError, match=r"takes a dict with .* received \['dense_features'"):
         train(features(2))
+
+
+def test_a_single_vector_has_no_products():
+    """One sparse feature alone: a warning says that the ids have no part in the logits."""
+    tables = EmbeddingBagCollection([EmbeddingBagConfig(10, 4, "t", feature_names=["f"])])
+    with pytest.warns(UserWarning, match="its logits do not depend on the ids. Give it inter_arch"):
+        model = DLRM(tables, 0, [4], [1])
+    dense = np.zeros((2, 0), np.float32)
+    first, second = model(dense, tf.constant([[1], [2]])).numpy()
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("graph", [False, True])

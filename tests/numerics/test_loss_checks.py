@@ -10,6 +10,10 @@ from tfrec_models import DLRMTrain
 from tfrec_models.metrics import Calibration, ExactAUC, NormalizedEntropy
 
 
+class OwnAUC(keras.metrics.AUC):
+    """A user's own."""
+
+
 def complaints(model, **arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -29,6 +33,20 @@ def complaints(model, **arguments):
         ({"loss": "mse", "metrics": ["accuracy"]}, "BinaryAccuracy(threshold=0.0)"),
         ({"loss": "mse", "weighted_metrics": ["acc"]}, "BinaryAccuracy(threshold=0.0)"),
         ({"loss": "mse", "metrics": [keras.metrics.Precision()]}, "Precision(thresholds=0.0)"),
+        ({"loss": "mse", "metrics": [keras.metrics.BinaryIoU()]}, "BinaryIoU(threshold=0.0)"),
+        (
+            {"loss": "mse", "metrics": [keras.metrics.FalsePositives()]},
+            "keras.metrics.FalsePositives(thresholds=0.0)",
+        ),
+        (
+            {"loss": "mse", "metrics": [keras.metrics.F1Score(threshold=0.5)]},
+            "leave out metric F1Score, which has no form for logits",
+        ),
+        (
+            {"loss": "mse", "metrics": [keras.metrics.PrecisionAtRecall(0.5)]},
+            "leave out metric PrecisionAtRecall",
+        ),
+        ({"loss": "mse", "metrics": [OwnAUC()]}, "for metric OwnAUC write OwnAUC(from_logits"),
     ],
 )
 def test_logits_taken_for_probabilities(arguments, advice):

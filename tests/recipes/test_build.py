@@ -119,6 +119,8 @@ def test_tables_by_name():
         "tables.by_name.d.pooling=mean": "tables.by_name.d: there is no table 'd'",
         "tables.by_name.a.pool=mean": "tables.by_name.a has no 'pool'; did you mean 'pooling'",
         "tables.initializer=[1]": "tables.initializer must be a name or a mapping",
+        "tables.initializer=RandomNormall": "tables.initializer: there is no 'RandomNormall'; did",
+        "tables.initializer={name: RandomNormal, stdev: 1}": "no 'stdev'; did you mean 'stddev'?",
         "model.over_arch_layer_sizes=null": r"'DLRM' needs \['over_arch_layer_sizes'\]",
     }.items():
         with pytest.raises(ValueError, match=message):
@@ -146,7 +148,8 @@ def test_optimizers():
     for setting, message in {
         "optimizer.tables.name=LazyAdan": "optimizer.tables.name: .* did you mean 'LazyAdam'",
         "optimizer.dense.name=LazyAdam": "optimizer.dense.name: there is no 'LazyAdam'",
-        "optimizer.tables.arguments.eps=1": "optimizer.tables: .*'eps' is epsilon here",
+        "optimizer.tables.arguments.eps=1": "LazyAdam has no 'eps'; did you mean 'epsilon'?",
+        "optimizer.dense.arguments.momentun=1": "SGD has no 'momentun'; did you mean 'momentum'?",
         "optimizer.tables.arguments.l2=1": "must not have .'l2'., which other keys of a recipe set",
         "optimizer.clipvalue=1": "one of clipnorm, clipvalue and global_clipnorm, received",
     }.items():

@@ -40,10 +40,10 @@ def test_a_row_by_hand(figures):
         return {"metrics": metrics, "machine": "Abacus", "cores": 2}
 
     result = {
-        "recipe": {"name": "tiny", "published": {"auc": 0.5}},
+        "recipe": {"name": "tiny", "published": {"auc": 0.5}, "tables": {"dim": 4}},
         "runs": [run(0.51, 0.3, 60), run(0.53, 0.5, 120)],
     }
-    expected = "| `tiny` | 2 | 0.5200 ± 0.0141 | 0.5000 | 0.4000 ± 0.1414 |  | 11 | 1.5 |"
+    expected = "| `tiny` | 4 | 2 | 0.5200 ± 0.0141 | 0.5000 | 0.4000 ± 0.1414 |  | 11 | 1.5 |"
     assert figures.row(result) == f"{expected} Abacus, 2 cores |"
     with pytest.raises(ValueError, match="must have the lines <!-- results: begin -->"):
         figures.written("no table")

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 import sys
 
 import keras
@@ -220,3 +221,119 @@ def test_bad_data(folder, tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be 0 or 1, received"):
         next(iter(build_data(wrong, build_schema(wrong), "train")))
     assert not (tmp_path / "a").exists() or not list((tmp_path / "a").iterdir())
+
+
+class Stopped(keras.callbacks.Callback):
+    """Stands for a process that is killed at the end of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self._epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_run_is_overwritten_by_one_that_starts(run, folder, tmp_path, capsys):
+    """A recipe that is refused leaves the finished run as it is."""
+    there = tmp_path / "run"
+    shutil.copytree(run, there)
+    for wrong in ("data.train=nowhere.parquet", "optimizer.dense.name=Adem"):
+        setting = ["--set", wrong, "--overwrite", "--quiet"]
+        assert main(["train", str(folder / "tiny.yaml"), "--out", str(there), *setting]) == 1
+        assert (there / "metrics.json").exists()
+    assert "there is no 'Adem'; did you mean 'Adam'?" in capsys.readouterr().err
+    recipe = Recipe.load(folder / "tiny.yaml").override(["training.epochs=1"])
+    (there / "left").write_text("")
+    assert train(recipe, there, overwrite=True, progress=False)["epochs"] == 1
+    assert not (there / "left").exists()
+
+
+def test_resume_of_a_run_that_ended_after_training(folder, tmp_path):
+    """Test rows that were refused, and repaired: the model is there, and is measured alone."""
+    path = tmp_path / "test.parquet"
+    good = log(300, 2)
+    pq.write_table(good.set_column(0, "clicked", pa.array([2] * 300)), path)
+    recipe = Recipe.load(folder / "tiny.yaml").override([f"data.test={path}", "training.epochs=2"])
+    out = tmp_path / "run"
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be 0 or 1"):
+        train(recipe, out, progress=False)
+    pq.write_table(good, path)
+    model = (out / "model.keras").read_bytes()
+    metrics = train(recipe, out, resume=True, progress=False)
+    assert (out / "model.keras").read_bytes() == model
+    assert len(list(csv.DictReader((out / "log.csv").open()))) == metrics["epochs"] == 2
+    assert metrics["seconds"] > 0 and metrics["test"]["auc"] > 0.5
+
+
+def test_resume_with_other_settings(folder, tmp_path):
+    """The settings of the interrupted run are not replaced without a word."""
+    recipe = Recipe.load(folder / "tiny.yaml").override(["data.test=null"])
+    out = tmp_path / "run"
+    module = sys.modules["tfrec_models.recipes.train"]
+    original = module.callbacks_of
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "callbacks_of", lambda *a: [*original(*a), Stopped(0)])
+        train(recipe, out, progress=False)
+    other = recipe.override(["tables.dim=8", "seed=3"])
+    with pytest.raises(
+        ValueError, match="holds a run with seed=0, .*tables.dim=4, received seed=3"
+    ):
+        train(other, out, resume=True, progress=False)
+    assert train(recipe, out, resume=True, progress=False)["epochs"] >= 2
+
+
+def test_the_best_epoch_is_that_of_early_stopping(folder, tmp_path):
+    """With `min_delta` it is not always the one with the largest value."""
+    settings = ["training.min_delta=0.5", "training.early_stopping_patience=2", "data.test=null"]
+    recipe = Recipe.load(folder / "tiny.yaml").override(settings)
+    metrics = train(recipe, tmp_path / "run", progress=False)
+    lines = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    # No later epoch is better by half.
+    assert metrics["best_epoch"] == 1 and metrics["epochs"] == 3
+    assert max(lines, key=lambda line: float(line["val_auc"])) is not lines[0]
+    assert metrics["train"]["auc"] == pytest.approx(float(lines[0]["auc"]))
+    assert metrics["validation"]["auc"] == pytest.approx(float(lines[0]["val_auc"]), abs=1e-4)
+
+
+def test_a_loss_that_is_no_number(folder, tmp_path, capsys):
+    """Training that diverged is no finished run."""
+    settings = ["data.batch_size=300", "regularization.batch_normalization=false"]
+    settings += ["optimizer.dense.learning_rate=1e30", "data.test=null", "data.validation=null"]
+    settings += ["training.early_stopping_patience=null", "training.reduce_lr_patience=null"]
+    arguments = [part for text in settings for part in ("--set", text)]
+    out = tmp_path / "run"
+    assert main(["train", str(folder / "tiny.yaml"), *arguments, "--out", str(out)]) == 1
+    said = capsys.readouterr()
+    assert "with a loss of nan; lower the learning rates of optimizer.tables" in said.err
+    assert "beta_1: 0.9" in said.out  # Defaults of optimizers are printed too.
+    assert not (out / "metrics.json").exists() and not (out / "model.keras").exists()
+
+
+def test_bad_rows_are_one_line(folder, tmp_path, capsys):
+    """Of an error that a graph raised, what it says."""
+    table = log(50, 0)
+    labels = table.set_column(0, "clicked", pa.array([2] * 50))
+    prices = table.set_column(1, "price", pa.array([None, *[1.0] * 49], pa.float64()))
+    for wrong, told in (
+        (labels, "error: Labels must be 0 or 1, received others; correct the label's column of"),
+        (prices, "row 0, column 'price': is null or NaN; declare a fill, or repair the row."),
+    ):
+        pq.write_table(wrong, tmp_path / "wrong.parquet")
+        setting = ["--set", f"data.train={tmp_path / 'wrong.parquet'}", "--quiet", "--overwrite"]
+        assert (
+            main(["train", str(folder / "tiny.yaml"), *setting, "--out", str(tmp_path / "o")]) == 1
+        )
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert told in line
+
+
+def test_steps_per_epoch(folder, tmp_path):
+    """Each epoch has as many, where the rows are not a multiple of them."""
+    settings = ["data.steps_per_epoch=4", "training.early_stopping_patience=null", "data.test=null"]
+    recipe = Recipe.load(folder / "tiny.yaml").override(settings)
+    out = tmp_path / "run"
+    train(recipe, out, progress=False)
+    model = keras.models.load_model(out / "model.keras")
+    assert int(model.optimizer.iterations) == 6 * 4

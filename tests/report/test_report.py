@@ -173,6 +173,19 @@ def test_parts_that_cannot_be_shown_are_told(runs, tmp_path):
     assert "list" in page.text
 
 
+def test_test_files_that_have_changed_are_told(runs, tmp_path):
+    """Ids and importance are of the files that are there now."""
+    run = tmp_path / "run"
+    shutil.copytree(runs / "first", run)
+    size = (runs / "test.parquet").stat().st_size
+    for recorded, is_told in ((size, False), (size - 1, True)):
+        files = {"test": [{"path": "test.parquet", "bytes": recorded, "sha256": "ab12"}]}
+        (run / "environment.json").write_text(json.dumps({"data": files}))
+        _, page = read_page(write_report(run))
+        told = "The test files have changed since the run (test.parquet): ids and importance are of"
+        assert (told in page.text) == is_told
+
+
 @pytest.mark.parametrize("file", ["metrics.json", "log.csv", "model.keras", "predictions.npz"])
 def test_a_file_that_cannot_be_read_is_named(runs, tmp_path, file):
     """Cut off or of something else: an error that says what to do."""

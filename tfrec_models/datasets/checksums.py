@@ -36,6 +36,27 @@ def checksums(source: Any) -> list[dict[str, Any]]:
     return [_record(file) for file in list_files(source)]
 
 
+def sizes(source: Any) -> dict[str, int]:
+    """The bytes of each file, by its name.
+
+    Args:
+        source: as of `checksums`.
+
+    Raises:
+        FileNotFoundError: on a path that names nothing.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from tfrec_models.datasets.checksums import sizes
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "log.csv")
+    >>> _ = path.write_text("clicked")
+    >>> sizes(path)
+    {'log.csv': 7}
+    """
+    return {os.path.basename(file.path): file.size for file in list_files(source)}
+
+
 def _record(file):
     rows = None
     if file.path.endswith((".parquet", ".pq")):

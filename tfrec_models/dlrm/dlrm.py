@@ -1,5 +1,6 @@
 """DLRM: sparse and dense arch, interaction, over arch."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,6 +120,13 @@ class DLRM(RankingModel):
                 f"dense_arch_layer_sizes={list(dense_arch_layer_sizes)}. Set the last to {dim}."
             )
         if inter_arch is None:
+            if num_features == 1 and not dense_in_features:
+                warnings.warn(
+                    "DLRM with one sparse feature and no dense features has no pair of vectors: "
+                    "its logits do not depend on the ids. Give it inter_arch="
+                    "InteractionConcatArch(1).",
+                    stacklevel=2,
+                )
             inter_arch = InteractionArch(num_features, dtype=policy, name="inter_arch")
         if not isinstance(inter_arch, keras.layers.Layer):
             raise TypeError(

@@ -16,11 +16,11 @@ def callbacks_of(recipe: Recipe, run: RunDirectory, resume: bool, plain: bool) -
     Args:
         recipe: `Recipe`.
         run: `RunDirectory`.
-        resume: bool, whether the log continues.
+        resume: bool, whether the log continues, if there is an epoch to continue from.
         plain: bool, whether to print a line an epoch in place of Keras's bar.
     """
     callbacks, chosen = keras.callbacks, recipe.training
-    watched = {"monitor": chosen.monitor, "mode": chosen.mode, "min_delta": chosen.min_delta}
+    watched = {"monitor": chosen.monitor, "mode": chosen.better, "min_delta": chosen.min_delta}
     # Keras keeps the batch of a backup, and takes the epoch from its start.
     made = [callbacks.BackupAndRestore(run.backup)]
     if chosen.reduce_lr_patience is not None:
@@ -43,13 +43,13 @@ def callbacks_of(recipe: Recipe, run: RunDirectory, resume: bool, plain: bool) -
             callbacks.ModelCheckpoint(
                 run.path / "checkpoint.keras",
                 monitor=chosen.monitor,
-                mode=chosen.mode,
+                mode=chosen.better,
                 save_best_only=True,
             )
         )
     if chosen.tensorboard:
         made.append(callbacks.TensorBoard(run.path / "tensorboard"))
-    made.append(callbacks.CSVLogger(run.log, append=resume))
+    made.append(callbacks.CSVLogger(run.log, append=resume and run.backup.exists()))
     made.append(callbacks.TerminateOnNaN())
     if plain:
         made.append(EpochLine())

@@ -107,6 +107,18 @@ def full_names(kind: Any, key: str = "") -> list[str]:
     return names
 
 
+def flat(section: Section, key: str = "") -> dict[str, Any]:
+    """Returns the values of all fields by their full names, such as "tables.dim"."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        if isinstance(value, Section):
+            values |= flat(value, f"{key}{field.name}.")
+        else:
+            values[key + field.name] = value
+    return values
+
+
 def _converted(hint, value, key):
     """A value in the type that a field declares."""
     if hint is Any or dataclasses.is_dataclass(hint):

@@ -13,8 +13,9 @@ PARTS = ("train", "validation", "test")
 def build_data(recipe: Recipe, schema: Schema, part: str) -> tf.data.Dataset | None:
     """The batches of one part of a recipe's data.
 
-    The training rows are shuffled by the recipe's seed, in another order each epoch; the others
-    have the order of their files. A label that is neither 0 nor 1 is an error while iterating.
+    The training rows are shuffled by the recipe's seed, in another order each epoch, and repeated
+    where `data.steps_per_epoch` is set; the others have the order of their files. A label that is
+    neither 0 nor 1 is an error while iterating.
 
     Args:
         recipe: `Recipe`.
@@ -69,6 +70,9 @@ def build_data(recipe: Recipe, schema: Schema, part: str) -> tf.data.Dataset | N
     except FileNotFoundError as error:
         raise missing_files(part, files, error) from error
     checked = dataset.map(_with_checked_labels)
+    if is_train and data.steps_per_epoch is not None:
+        # Keras takes each epoch from where the last one ended, and as many steps.
+        checked = checked.repeat()
     # The model compares it with its own.
     checked.schema = schema
     return checked

@@ -1,5 +1,6 @@
 """A recipe's model."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,11 @@ from tfrec_models.recipes.build_optimizer import build_optimizer
 from tfrec_models.recipes.recipe import Recipe
 
 _TABLE_KEYS = ("pooling", "data_type", "id_policy", "initializer")
+_INITIALIZERS: dict[str, Any] = {
+    name: item
+    for name, item in vars(keras.initializers).items()
+    if inspect.isclass(item) and name != "Initializer"
+}
 
 
 def build_model(recipe: Recipe, schema: Schema) -> RankingModel:
@@ -85,13 +91,15 @@ def build_tables(recipe: Recipe, schema: Schema) -> EmbeddingBagCollection:
     for name, features in schema.tables().items():
         settings = {**common, **tables.by_name.get(name, {})}
         initializer = settings.pop("initializer")
+        is_own = "initializer" in tables.by_name.get(name, {})
+        key = f"tables.by_name.{name}.initializer" if is_own else "tables.initializer"
         configs.append(
             EmbeddingBagConfig(
                 num_embeddings=schema.num_ids(name),
                 embedding_dim=tables.dim,
                 name=name,
                 feature_names=features,
-                init_fn=_initializer(initializer),
+                init_fn=_initializer(initializer, key),
                 **settings,
             )
         )
@@ -158,17 +166,28 @@ def _interaction(recipe, num_features, regularization):
     )
 
 
-def _initializer(setting):
+def _initializer(setting, key):
     """A Keras initializer of a name, or of a mapping of a name and its arguments."""
-    if setting is None or isinstance(setting, str):
-        return setting
+    if setting is None:
+        return None
+    if isinstance(setting, str):
+        setting = {"name": setting}
     if not isinstance(setting, Mapping) or "name" not in setting:
         raise ValueError(
-            "tables.initializer must be a name or a mapping of a name and its arguments, such as "
+            f"{key} must be a name or a mapping of a name and its arguments, such as "
             f"{{name: RandomNormal, stddev: 0.01}}, received {setting!r}."
         )
-    arguments = {key: value for key, value in setting.items() if key != "name"}
-    return keras.initializers.get({"class_name": setting["name"], "config": arguments})
+    name = setting["name"]
+    arguments = {other: value for other, value in setting.items() if other != "name"}
+    # A name with ">" is one that the user has registered with Keras.
+    if ">" not in str(name):
+        if name not in _INITIALIZERS:
+            raise ValueError(f"{key}: there is no {name!r}{nearest(name, _INITIALIZERS)}")
+        known = inspect.signature(_INITIALIZERS[name]).parameters
+        for argument in arguments:
+            if argument not in known:
+                raise ValueError(f"{key}: {name} has no {argument!r}{nearest(argument, known)}")
+    return keras.initializers.get({"class_name": name, "config": arguments})
 
 
 def _policy(recipe):

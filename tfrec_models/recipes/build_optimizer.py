@@ -20,7 +20,9 @@ _DENSE: dict[str, Any] = {
     for name, item in vars(keras.optimizers).items()
     if inspect.isclass(item)
     and issubclass(item, keras.optimizers.Optimizer)
-    and name not in ("Optimizer", "LossScaleOptimizer")
+    # The base and those that wrap others have none.
+    and "learning_rate" in inspect.signature(item).parameters
+    and name != "Optimizer"
 }
 
 
@@ -78,6 +80,20 @@ def _made(recipe: Recipe, role: str, part: OptimizerPart, classes: dict, argumen
         raise ValueError(
             f"optimizer.{role}.arguments must not have {twice}, which other keys of a recipe set."
         )
+    known = sorted(
+        {
+            name
+            for base in inspect.getmro(classes[part.name])
+            if base is not object
+            for name in inspect.signature(base).parameters
+        }
+        - {"args", "kwargs"}
+    )
+    for name in part.arguments:
+        if name not in known:
+            raise ValueError(
+                f"optimizer.{role}.arguments: {part.name} has no {name!r}{nearest(name, known)}"
+            )
     try:
         return classes[part.name](**named, **part.arguments)
     except (TypeError, ValueError) as error:

@@ -1,5 +1,6 @@
 """A recipe's schema, fitted."""
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 
@@ -81,12 +82,14 @@ def missing_files(part: str, files: object, error: FileNotFoundError) -> FileNot
 def _declared(recipe):
     declared, arguments = recipe.data.schema, recipe.data.schema_arguments
     if isinstance(declared, str) and declared in _READY:
-        try:
-            return _READY[declared](**arguments)
-        except TypeError as error:
-            raise ValueError(
-                f"data.schema_arguments does not fit {declared!r}: {error}."
-            ) from error
+        known = inspect.signature(_READY[declared]).parameters
+        for name in arguments:
+            if name not in known:
+                raise ValueError(
+                    f"data.schema_arguments: the schema {declared!r} has no {name!r}"
+                    f"{nearest(name, known)}"
+                )
+        return _READY[declared](**arguments)
     if arguments:
         raise ValueError(
             f"data.schema_arguments goes with one of {sorted(_READY)}, received data.schema "

@@ -40,7 +40,7 @@ class ModelSection(Section):
         None, least=1, help="the MLP over dense features; null for one layer of `tables.dim`"
     )
     over_arch_layer_sizes: list[int] | None = setting(
-        None, least=1, help="the MLP over the interaction; the last is the number of logits"
+        None, least=1, help="the MLP over the interaction; the last is 1"
     )
     deep_layer_sizes: list[int] | None = setting(
         None, least=1, help="the MLP of `DeepFMRanker`, and of the interaction `parallel_dcn`"
@@ -62,6 +62,17 @@ class ModelSection(Section):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.dense_arch_layer_sizes == []:
+            raise ValueError(
+                "model.dense_arch_layer_sizes must have at least one size, received []; set it to "
+                "null for one layer of tables.dim."
+            )
+        if (self.over_arch_layer_sizes or [1])[-1] != 1:
+            raise ValueError(
+                "model.over_arch_layer_sizes must end in 1, the logit, received "
+                f"{self.over_arch_layer_sizes}; for several outputs wrap a model in "
+                "tfrec_models.MultiTaskRanker."
+            )
         needed, optional = self.needed(), {"dense_arch_layer_sizes"}
         if self.kind == "DLRM":
             optional |= {"dcn_low_rank_dim"} if self.interaction == "parallel_dcn" else set()

@@ -17,7 +17,9 @@ class OptimizerSection(Section):
         default_factory=lambda: OptimizerPart("LazyAdam", 0.001)
     )
     dense: OptimizerPart = dataclasses.field(default_factory=lambda: OptimizerPart("Adam", 0.001))
-    clipnorm: float | None = setting(None, above=0, help="the largest norm of one gradient")
+    clipnorm: float | None = setting(
+        None, above=0, help="the largest norm of one gradient, before `embedding_l2` is added"
+    )
     clipvalue: float | None = setting(None, above=0, help="the largest element of a gradient")
     global_clipnorm: float | None = setting(
         None,

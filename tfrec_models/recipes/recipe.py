@@ -67,7 +67,7 @@ class Recipe(Section):
     name: str = setting("recipe", help="what results are called")
     description: str = setting("", help="what it is, and where the settings are from")
     published: dict = setting(dict, help="what others report for these settings: metric to number")
-    seed: int = setting(0, least=0, help="of weights, dropout and the order of rows")
+    seed: int = setting(0, least=0, most=2**32 - 1, help="of weights, dropout and order of rows")
     precision: str = setting(
         "float32",
         choices=("float32", "float64", "mixed_bfloat16", "mixed_float16"),
@@ -83,6 +83,9 @@ class Recipe(Section):
 
     def __post_init__(self):
         super().__post_init__()
+        for name, value in self.published.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"published.{name} must be a number, received {value!r}.")
         if self.training.reduce_lr_patience is not None and not self.schedule.is_constant:
             raise ValueError(
                 "training.reduce_lr_patience goes with constant learning rates, received a "

@@ -84,7 +84,7 @@ class RunDirectory:
 
     @classmethod
     def start(cls, path: str | os.PathLike, overwrite: bool, resume: bool) -> "RunDirectory":
-        """The folder of a new run, or of one that continues.
+        """The folder of a new run, or of one that continues; nothing in it is changed yet.
 
         Raises:
             FileExistsError: if there is something that must not be lost.
@@ -101,18 +101,22 @@ class RunDirectory:
                 raise FileNotFoundError(f"{path} holds no run to resume; leave --resume out.")
             return run
         is_run = run.recipe.exists()
-        if is_run and overwrite:
-            shutil.rmtree(run.path)
-        elif is_run:
+        if is_run and not overwrite:
             state = "a finished run" if run.metrics.exists() else "a run that was interrupted"
             advice = "" if run.metrics.exists() else "continue with --resume, "
             raise FileExistsError(
                 f"{path} holds {state}; {advice}choose another --out, or --overwrite it."
             )
-        elif run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        is_free = not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir()))
+        if not is_run and not is_free:
             raise FileExistsError(f"{path} exists and is no run; choose another --out.")
-        run.path.mkdir(parents=True, exist_ok=True)
         return run
+
+    def clear(self) -> None:
+        """Makes the folder, or removes the run that is in it."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True)
 
     def write_json(self, file: pathlib.Path, values: dict[str, Any]) -> None:
         """Writes plain data, whole or not at all."""

@@ -18,6 +18,17 @@ class ScheduleSection(Section):
     end_factor: float = setting(0.0, least=0, most=1, help="the last rates as a share of the full")
     power: float = setting(1.0, above=0, help="of the polynomial by which they fall")
 
+    def __post_init__(self):
+        super().__post_init__()
+        names = ("hold_steps", "end_factor", "power")
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        unused = [name for name in names if getattr(self, name) != default[name]]
+        if unused and not self.decay_steps:
+            raise ValueError(
+                f"schedule has {unused}, which need decay_steps, received decay_steps=0; set "
+                "schedule.decay_steps, or leave them out."
+            )
+
     @property
     def is_constant(self) -> bool:
         """Whether the rates stay as they are."""

@@ -29,5 +29,7 @@ class TablesSection(Section):
         "arguments; null for TorchRec's. Each table has numbers of its own",
     )
     by_name: dict = setting(
-        dict, help="settings of single tables: the table's name to a mapping of the keys above"
+        dict,
+        help="settings of single tables: the table's name to a mapping of `pooling`, `data_type`, "
+        "`id_policy` or `initializer`",
     )

@@ -5,6 +5,10 @@ from typing import ClassVar
 
 from tfrec_models.recipes._section import Section, setting
 
+# What a log has that can be watched, and which of its values are better.
+BETTER = {"auc": "max", "loss": "min", "normalized_entropy": "min"}
+MONITORS = tuple(f"{prefix}{name}" for prefix in ("val_", "") for name in BETTER)
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSection(Section):
@@ -15,10 +19,15 @@ class TrainingSection(Section):
     epochs: int = setting(1, least=1, help="passes over the training rows at most")
     monitor: str = setting(
         "val_auc",
-        help="what early stopping and the reduction of learning rates watch: a metric of the log, "
-        "with `val_` before it for that of the validation rows",
+        choices=MONITORS,
+        help="what early stopping and the reduction of learning rates watch, with `val_` before it "
+        "for that of the validation rows",
     )
-    mode: str = setting("max", choices=("max", "min"), help="which of its values are better")
+    mode: str = setting(
+        "auto",
+        choices=("auto", "max", "min"),
+        help="which of its values are better; `auto` for what the metric says",
+    )
     min_delta: float = setting(0.0, least=0, help="what counts as no improvement")
     early_stopping_patience: int | None = setting(
         None,
@@ -38,3 +47,16 @@ class TrainingSection(Section):
         False, help="whether the best model so far is kept in `checkpoint.keras` while training"
     )
     tensorboard: bool = setting(False, help="whether TensorBoard's files are written")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.mode not in ("auto", self.better):
+            raise ValueError(
+                f"training.mode {self.mode!r} would keep the worst {self.monitor!r}; set it to "
+                f"'auto' or {self.better!r}."
+            )
+
+    @property
+    def better(self) -> str:
+        """Which values of the monitored metric are better, "max" or "min"."""
+        return BETTER[self.monitor.removeprefix("val_")]

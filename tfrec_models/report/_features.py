@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec_models.datasets.checksums import sizes
 from tfrec_models.embeddings.find_tables import tables_in
 from tfrec_models.report._curves import RankedArea
 from tfrec_models.report._sample import read_sample
@@ -56,7 +57,8 @@ def look(run):
     except (OSError, ValueError, tf.errors.OpError) as error:
         told = f"The test data cannot be read, and with it ids and importance: {error}"
         return dataclasses.replace(nothing, notes=[told])
-    found = Features(len(sample), 0, id_counts(sample, run.schema), None, [], [])
+    notes = _changes(run)
+    found = Features(len(sample), 0, id_counts(sample, run.schema), None, [], notes)
     if run.model is None:
         return found
     num_features = run.schema.num_dense + len(run.schema.sparse)
@@ -65,8 +67,22 @@ def look(run):
         area, drops = importance(run.model, bounded, run.schema)
     except ValueError as error:
         told = f"The importance of features is not measured: {error}"
-        return dataclasses.replace(found, notes=[told])
+        return dataclasses.replace(found, notes=[*notes, told])
     return dataclasses.replace(found, sampled=len(bounded), area=area, drops=drops)
+
+
+def _changes(run):
+    """A note where the test files are no longer those that the run was measured on."""
+    recorded = run.environment.get("data", {}).get("test", [])
+    before = {file["path"]: file["bytes"] for file in recorded if "bytes" in file}
+    now = sizes(run.test_source)
+    if not before or before == now:
+        return []
+    names = ", ".join(sorted({name for name, _ in before.items() ^ now.items()}))
+    return [
+        f"The test files have changed since the run ({names}): ids and importance are of the new "
+        "ones, metrics and curves of the old."
+    ]
 
 
 def id_counts(sample, schema):
