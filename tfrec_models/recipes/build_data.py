@@ -51,6 +51,7 @@ def build_data(recipe: Recipe, schema: Schema, part: str) -> tf.data.Dataset | N
     if part not in PARTS:
         raise ValueError(f"part must be one of {list(PARTS)}, received {part!r}.")
     data, is_train = recipe.data, part == "train"
+    is_shuffled = data.shuffle and is_train
     files = getattr(data, part)
     if files is None:
         return None
@@ -61,8 +62,8 @@ def build_data(recipe: Recipe, schema: Schema, part: str) -> tf.data.Dataset | N
             files,
             schema,
             data.batch_size if is_train else data.evaluation_batch_size,
-            shuffle=data.shuffle and is_train,
-            seed=recipe.seed if is_train else None,
+            shuffle=is_shuffled,
+            seed=recipe.seed if is_shuffled else None,
             shuffle_buffer=data.shuffle_buffer,
             format=data.format,
             delimiter=data.delimiter,
