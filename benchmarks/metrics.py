@@ -23,6 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from peers import workload as w
+from peers.machine import commit, machine
 
 from tfrec_models import DLRM, EmbeddingBagCollection, EmbeddingBagConfig
 from tfrec_models.metrics import Calibration, ExactAUC, NormalizedEntropy
@@ -105,7 +106,8 @@ def main():
     arguments = parser.parse_args()
 
     bare = Contestant([], arguments)
-    results = {"settings": vars(arguments), "cores": os.cpu_count(), "metrics": {}}
+    results = {"settings": vars(arguments), "machine": machine(), "commit": commit()}
+    results["metrics"] = {}
     bare.block(0)
     for name in arguments.metrics:
         measured = Contestant(METRICS[name], arguments)
@@ -123,6 +125,8 @@ def main():
                 "ms_without": statistics.median(ms["without"]),
                 "ms_with": statistics.median(ms["with"]),
                 "share": statistics.median(shares),
+                "lowest": shares[0],
+                "highest": shares[-1],
             }
             print(
                 f"{name}, time of the {clock}: {result[clock]['ms_without']:.1f} ms a step "

@@ -64,6 +64,7 @@ def written(text):
         "threads": threads_table,
         "breakdown": breakdown_table,
         "forms": forms_table,
+        "metrics": metrics_table,
     }
     pattern = r"<!-- (\w+): begin -->\n.*?<!-- \1: end -->"
     if not re.search(pattern, text, re.DOTALL):
@@ -122,6 +123,30 @@ def daily_table():
         ruler += "---|"
         line += f" {way['auc']:.3f} |"
     return "\n".join([head, ruler, line])
+
+
+def metrics_table():
+    """A row for each set of metrics of benchmarks/metrics.py."""
+    results = _results("metrics")
+    lines = [
+        "| metrics | share of a step | rounds | ms a step without | with |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, found in results["metrics"].items():
+        taken = found["processor"]
+        lines.append(
+            f"| {name} | {100 * taken['share']:.1f} % | {100 * taken['lowest']:.1f} to "
+            f"{100 * taken['highest']:.1f} % | {taken['ms_without']:.1f} | {taken['ms_with']:.1f} |"
+        )
+    settings = results["settings"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Processor time, batches of {settings['batch']:,}, {settings['rounds']} rounds of "
+            f"{settings['steps']} steps; {results['machine']}, commit {results['commit']}.",
+        ]
+    )
 
 
 def headline_list():
