@@ -323,6 +323,7 @@ def test_grouped_auc_equals_scikit_learn():
     [
         ({"labels": [0, 2]}, "labels must be 0 or 1, received 2.0"),
         ({"groups": [1]}, "received 1 ids and 2 labels"),
+        ({"groups": ["ann", None]}, "an id in every row, received None in row 1"),
         ({"scores": [0.1, np.nan]}, "received NaN in row 1"),
         ({"sample_weight": [1, -1]}, r"at least 0, received -1.0 in row 1"),
         ({"sample_weight": [1]}, "received 1 weights for 2"),
@@ -353,3 +354,6 @@ def test_evaluate_grouped_auc():
     with pytest.raises(ValueError, match="one score, one group and one weight"):
         dataset = tf.data.Dataset.from_tensor_slices((x, labels)).batch(7)
         evaluate_grouped_auc(model, dataset, lambda x: [0])
+    two = keras.Model(score, {"click": score, "buy": score})
+    with pytest.raises(ValueError, match=r"one output, received \['click', 'buy'\]"):
+        evaluate_grouped_auc(two, tf.data.Dataset.from_tensors((logits, labels)), lambda x: users)

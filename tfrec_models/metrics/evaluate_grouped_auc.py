@@ -53,7 +53,14 @@ def evaluate_grouped_auc(
                 "evaluate_grouped_auc must have labels: the dataset must give (x, y) or "
                 "(x, y, sample_weight), received batches without y."
             )
-        scores = np.asarray(model.predict_on_batch(x))
+        scores = model.predict_on_batch(x)
+        if isinstance(scores, dict | list | tuple):
+            raise ValueError(
+                "evaluate_grouped_auc must have a model with one output, received "
+                f"{list(scores) if isinstance(scores, dict) else len(scores)}; wrap the model in "
+                "one that gives a single task's scores."
+            )
+        scores = np.asarray(scores)
         labels = np.reshape(y, -1)
         weights = np.ones(labels.size) if sample_weight is None else np.reshape(sample_weight, -1)
         rows.append((labels, np.reshape(scores, -1), np.reshape(group_of(x), -1), weights))

@@ -34,7 +34,7 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
 
     Raises:
         ValueError: if the lengths differ, a label is neither 0 nor 1, a score is NaN, or a weight
-            is negative or not finite.
+            is negative or not finite, or a group is None.
 
     Example:
         >>> from tfrec_models.metrics import grouped_auc
@@ -50,6 +50,11 @@ def grouped_auc(labels: Any, scores: Any, groups: Any, sample_weight: Any = None
         raise ValueError(
             f"groups must have one id for each label, received {groups.size} ids and {y.size} "
             "labels."
+        )
+    if groups.dtype == object and None in (ids := groups.tolist()):
+        raise ValueError(
+            f"groups must have an id in every row, received None in row {ids.index(None)}; give it "
+            "an id of its own, or leave the row out."
         )
     _, group = np.unique(groups, return_inverse=True)
     num_groups = int(group.max(initial=-1)) + 1
