@@ -212,6 +212,11 @@ def test_bad_data(folder, tmp_path):
         train(recipe.override(["data.test=gone"]), tmp_path / "a", progress=False)
     with pytest.raises(ValueError, match="data.train must name the training rows, received null"):
         train(recipe.override(["data.train=null"]), tmp_path / "b", progress=False)
+    pq.write_table(log(0, 0), tmp_path / "empty.parquet")
+    for key, told in (("train", "data.train must have rows, received"), ("test", "no test rows")):
+        empty = recipe.override([f"data.{key}={tmp_path / 'empty.parquet'}", "training.epochs=1"])
+        with pytest.raises(ValueError, match=told):
+            train(empty, tmp_path / f"empty_{key}", progress=False)
     with pytest.raises(FileNotFoundError, match="no ready schema 'frape'; did you mean 'frappe'"):
         train(recipe.override(["data.schema=frape"]), tmp_path / "c", progress=False)
     table = log(50, 0)

@@ -43,7 +43,6 @@ def learn(schema, source, progress, options):
     units = opened.units()
     known = None if any(u.num_rows is None for u in units) else sum(u.num_rows for u in units)
     shown = Progress("fit", known, progress)
-    num_rows = 0
     if learners:
         blocks = ahead(block for unit in units for block in opened.blocks(unit))
         for block in blocks:
@@ -54,11 +53,8 @@ def learn(schema, source, progress, options):
             for column in sparse:
                 values = bags_of(block, column).values.drop_null()
                 learners[column.like or column.name].add_values(block, column.name, values)
-            num_rows += block.batch.num_rows
             shown.add(block.batch.num_rows)
     shown.end()
-    if not num_rows and set(learners) - set().union(*schema.learned.values()):
-        raise ValueError("There are no rows to learn from; fit a log with rows.")
     return _merged(schema, learners)
 
 
@@ -102,6 +98,8 @@ class _Moments:
 
     def result(self, before):
         names = ("count", "mean", "sum_of_squares")
+        if before is None and not self._state[0]:
+            raise ValueError("There are no rows to learn a mean from; fit a log with rows.")
         if before is not None:
             self._state = _joined_moments([before[name] for name in names], self._state)
         return dict(zip(names, self._state, strict=True))
@@ -128,6 +126,8 @@ class _Quantiles:
         self._sample.add(x)
 
     def result(self, before):
+        if not len(self._sample.numbers):
+            raise ValueError("There are no rows to learn quantiles from; fit a log with rows.")
         inner = np.arange(1, self._num_buckets) / self._num_buckets
         return {"quantiles": np.quantile(self._sample.numbers, inner).tolist()}
 

@@ -94,6 +94,9 @@ def train(
     datasets: dict[str, Any] = {part: build_data(recipe, schema, part) for part in PARTS}
     if datasets["train"] is None:
         raise ValueError("data.train must name the training rows, received null.")
+    # How many there are is known of Parquet.
+    if int(datasets["train"].cardinality()) == 0:
+        raise ValueError(f"data.train must have rows, received {recipe.data.train!r} without any.")
     if resume and run.model.exists():
         model, _ = load_run(run)
         return _measure(recipe, run, model, datasets)
