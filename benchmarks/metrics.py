@@ -1,6 +1,6 @@
 """What metrics in `compile` cost: their share of a DLRM training step.
 
-    python benchmarks/metrics.py [--rows 100000] [--batch 2048] [--rounds 9] [--json FILE]
+    python benchmarks/metrics.py [--rows 100000] [--batch 2048] [--rounds 4] [--json FILE]
 
 Two models of the same shapes train in one process, one with metrics and one without. They take
 turns in blocks of steps, each as often first as second, so that a busy machine slows both alike;
@@ -99,8 +99,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000, help="of each of 26 tables")
     parser.add_argument("--batch", type=int, default=2048)
-    parser.add_argument("--steps", type=int, default=150, help="of a block")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=500, help="of a block")
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--metrics", nargs="+", choices=list(METRICS), default=["all three"])
     parser.add_argument("--json", help="also write the figures to this file")
     arguments = parser.parse_args()
