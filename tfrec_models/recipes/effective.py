@@ -10,6 +10,8 @@ _ELSEWHERE = ("name", "learning_rate", "clipnorm", "clipvalue", "global_clipnorm
 def effective(recipe: Recipe) -> Recipe:
     """Returns the recipe with all arguments of its optimizers and the sizes of its dense arch.
 
+    `training.mode` is the one of the metric that is monitored.
+
     Raises:
         ValueError: as `build_optimizer`.
     """
@@ -26,4 +28,5 @@ def effective(recipe: Recipe) -> Recipe:
     model = config["model"]
     if model["kind"].startswith("DLRM") and model["dense_arch_layer_sizes"] is None:
         model["dense_arch_layer_sizes"] = [recipe.tables.dim]
+    config["training"]["mode"] = recipe.training.better
     return Recipe.from_dict(config)

@@ -92,14 +92,12 @@ class Recipe(Section):
                 f"schedule with warmup_steps={self.schedule.warmup_steps} and decay_steps="
                 f"{self.schedule.decay_steps}; set one of the two to null or 0."
             )
-        watches = (
-            self.training.early_stopping_patience,
-            self.training.reduce_lr_patience,
-            self.training.checkpoint or None,
-        )
-        needs_validation = any(watch is not None for watch in watches)
         is_validated = self.data.validation is not None
-        if needs_validation and self.training.monitor.startswith("val_") and not is_validated:
+        if (
+            self.training.is_watched
+            and self.training.monitor.startswith("val_")
+            and not is_validated
+        ):
             raise ValueError(
                 f"training.monitor {self.training.monitor!r} needs data.validation, received null; "
                 "name its files, or monitor a metric of the training rows, such as 'auc'."

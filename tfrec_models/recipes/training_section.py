@@ -50,11 +50,17 @@ class TrainingSection(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.mode not in ("auto", self.better):
+        if self.is_watched and self.mode not in ("auto", self.better):
             raise ValueError(
                 f"training.mode {self.mode!r} would keep the worst {self.monitor!r}; set it to "
                 f"'auto' or {self.better!r}."
             )
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a callback watches the monitored metric."""
+        patience = (self.early_stopping_patience, self.reduce_lr_patience)
+        return self.checkpoint or any(epochs is not None for epochs in patience)
 
     @property
     def better(self) -> str:
