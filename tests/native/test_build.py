@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from tfrec_models import _processor
 from tfrec_models.native import __main__ as command
 from tfrec_models.native import _cache, _compiler, _flags, _self_test
 from tfrec_models.native import build as builder
@@ -132,7 +133,7 @@ def test_a_process_that_keeps_the_lock(compiler, monkeypatch):
 def test_the_fastest_flags_that_compile(compiler, monkeypatch, caplog):
     """Flags are tried from the fastest down; those that win are in the name of the file."""
     monkeypatch.setattr(_flags.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(_flags, "_features", lambda: _flags._V3)
+    monkeypatch.setattr(_processor, "features", lambda: _flags._V3)
     runs = compiler(
         'case "$flags" in *-march=native*) echo "Eigen.h:1: error: no C++" >&2; exit 1;; esac\n'
         'echo library > "$2"\n'
@@ -183,15 +184,15 @@ def test_no_flags_that_the_processor_cannot_run(machine, features, names, monkey
     """Levels whose features are not known to be there are not in the ladder."""
     known = {"v4": _flags._V4, "arm": _flags._ARM_V82, "none": frozenset()}
     monkeypatch.setattr(_flags.platform, "machine", lambda: machine)
-    monkeypatch.setattr(_flags, "_features", lambda: known[features])
+    monkeypatch.setattr(_processor, "features", lambda: known[features])
     assert [flags.name for flags in _flags.ladder()] == names.split()
 
 
 def test_features_of_every_processor(monkeypatch):
     """A feature counts if all processors have it."""
     lines = [("flags", "avx avx2"), ("model name", "fma"), ("flags", "avx sse")]
-    monkeypatch.setattr(_flags, "_cpuinfo", lambda: lines)
-    assert _flags._features() == {"avx"}
+    monkeypatch.setattr(_processor, "cpuinfo", lambda: lines)
+    assert _processor.features() == {"avx"}
 
 
 def test_a_failed_compilation_leaves_nothing(compiler, cache):

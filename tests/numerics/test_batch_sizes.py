@@ -1,17 +1,20 @@
 """How many XLA programs batches of many sizes cost."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from tfrec_models import _processor
 from tfrec_models._compat.tensorflow import in_xla
 from tfrec_models.dlrm import InteractionArch
 from tfrec_models.dlrm.interaction_arch import dot_interaction
+from tfrec_models.execution import compiled
 from tfrec_models.execution.compiled import MAX_BATCH_SIZES, Compiled
 
 
 def says_whether_compiled(values):
     """Adds one where it is traced for XLA."""
-    return values + (1.0 if in_xla() else 0.0)
+    return values + tf.cast(1.0 if in_xla() else 0.0, values.dtype)
 
 
 class Counter:
@@ -21,22 +24,22 @@ class Counter:
         program = Compiled(says_whether_compiled)
         self.run = tf.function(program, input_signature=[tf.TensorSpec([None, 2])])
 
-    def compiled(self, sizes):
+    def sizes_compiled(self, sizes):
         return [size for size in sizes if self.run(tf.zeros([size, 2])).numpy().max() == 1]
 
 
 def test_the_first_sizes_of_a_trace_are_compiled():
     """Twenty sizes cost four programs, and the four go on being used."""
     counter = Counter()
-    assert counter.compiled(range(1, 21)) == list(range(1, MAX_BATCH_SIZES + 1))
-    assert counter.compiled([20, 3, 7, 1]) == [3, 1]
+    assert counter.sizes_compiled(range(1, 21)) == list(range(1, MAX_BATCH_SIZES + 1))
+    assert counter.sizes_compiled([20, 3, 7, 1]) == [3, 1]
 
 
 def test_sizes_belong_to_their_trace():
     """What one trace met does not count for another."""
     first, second = Counter(), Counter()
-    first.compiled(range(1, 21))
-    assert second.compiled([20, 19]) == [20, 19]
+    first.sizes_compiled(range(1, 21))
+    assert second.sizes_compiled([20, 19]) == [20, 19]
 
 
 def test_eager_calls_are_bounded_too():
@@ -46,6 +49,40 @@ def test_eager_calls_are_bounded_too():
     outputs = [program(tf.zeros([size, 2])).numpy().max() for size in range(1, 21)]
     assert sum(outputs) <= MAX_BATCH_SIZES + 1
     assert program.trace_count <= before + 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "multiplies", "is_compiled"),
+    [
+        ("bfloat16", True, False),
+        ("bfloat16", False, True),
+        ("float16", True, True),
+        ("float32", True, True),
+    ],
+)
+def test_bfloat16_runs_where_it_is_multiplied(dtype, multiplies, is_compiled, monkeypatch):
+    """XLA's code for processors would widen it; without products of it, XLA is the faster."""
+    if tf.test.gpu_device_name():
+        is_compiled = True
+    monkeypatch.setattr(compiled, "multiplies_bfloat16", lambda: multiplies)
+    output = Compiled(says_whether_compiled)(tf.zeros([3, 2], dtype))
+    assert (np.max(output) == 1) == is_compiled
+    assert output.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("avx512f avx512_bf16", True),
+        ("avx512f amx_bf16 amx_tile", True),
+        ("avx512f avx2", False),
+        ("", False),
+    ],
+)
+def test_processors_that_multiply_bfloat16(flags, expected, monkeypatch):
+    """By the names that Linux gives the instructions; not where they are not known."""
+    monkeypatch.setattr(_processor, "cpuinfo", lambda: [("flags", flags)] if flags else [])
+    assert _processor.multiplies_bfloat16.__wrapped__() is expected
 
 
 def test_layers_of_the_same_shapes_share_a_program():

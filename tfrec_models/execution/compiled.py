@@ -7,6 +7,7 @@ import uuid
 import tensorflow as tf
 
 from tfrec_models._compat.tensorflow import has_op_callbacks, in_xla
+from tfrec_models._processor import multiplies_bfloat16
 from tfrec_models.execution.execution import current
 
 # Batch sizes that one trace compiles for: a full batch, a smaller last one, and two more.
@@ -23,7 +24,8 @@ class Compiled:
     bits. The sizes belong to the trace: another one, such as that of another model, has its own.
 
     TensorFlow's own operations run it too while `tf.debugging.enable_check_numerics` watches them,
-    as XLA has no kernel for what that adds.
+    as XLA has no kernel for what that adds, and in bfloat16 where all devices are processors with
+    products of bfloat16: there XLA multiplies in float32, and takes twice the time.
 
     A plain function has one program in the process, as if `tf.function` decorated it: what XLA
     compiled for one layer serves every other of the same shapes and types, those of models made
@@ -42,7 +44,7 @@ class Compiled:
         self._by_size = tf.function(self._choose, reduce_retracing=True, autograph=False)
 
     def __call__(self, *args):
-        if not current().uses_xla or has_op_callbacks():
+        if not current().uses_xla or has_op_callbacks() or _is_widened_by_xla(args):
             return self.function(*args)
         return self._by_size(*args)
 
@@ -75,6 +77,14 @@ def _own(function):
 def _shared_program(function):
     # Without `reduce_retracing`: the width of one layer would become unknown beside another's.
     return tf.function(function, jit_compile=True, autograph=False)
+
+
+def _is_widened_by_xla(args):
+    return (
+        any(tensor.dtype == tf.bfloat16 for tensor in tf.nest.flatten(args))
+        and multiplies_bfloat16()
+        and not tf.config.list_logical_devices("GPU")
+    )
 
 
 def _is_compiled_for(shape):

@@ -1,8 +1,9 @@
 """The compiler flags that are tried for the kernels, in order."""
 
-import pathlib
 import platform
 from typing import NamedTuple
+
+from tfrec_models import _processor
 
 COMMON = ("-fno-math-errno", "-fPIC")
 
@@ -47,7 +48,7 @@ _LADDERS = {"x86_64": _X86, "amd64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
 def ladder() -> list[Flags]:
     """Returns the flags whose code this machine's processors can run, the fastest first."""
-    features = _features()
+    features = _processor.features()
     rungs = _LADDERS.get(platform.machine().lower(), _OTHER)
     return [flags for flags in rungs if flags.needs <= features]
 
@@ -55,21 +56,5 @@ def ladder() -> list[Flags]:
 def processor() -> str:
     """Returns what -march=native depends on: a home directory may be shared by unlike machines."""
     wanted = ("vendor_id", "cpu family", "model", "flags", "CPU part", "Features")
-    lines = {f"{name}: {value}" for name, value in _cpuinfo() if name in wanted}
+    lines = {f"{name}: {value}" for name, value in _processor.cpuinfo() if name in wanted}
     return str(sorted(lines)) if lines else f"{platform.machine()} {platform.processor()}"
-
-
-def _features() -> frozenset[str]:
-    """What every processor of this machine has; nothing where that is not known."""
-    of_each = [set(value.split()) for name, value in _cpuinfo() if name in ("flags", "Features")]
-    return frozenset(set.intersection(*of_each)) if of_each else frozenset()
-
-
-def _cpuinfo() -> list[tuple[str, str]]:
-    try:
-        text = pathlib.Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        # Not Linux.
-        return []
-    pairs = (line.partition(":") for line in text.splitlines())
-    return [(name.strip(), value.strip()) for name, colon, value in pairs if colon]
