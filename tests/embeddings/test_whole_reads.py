@@ -71,7 +71,6 @@ class WholeReadsTest(tf.test.TestCase):
 
     def test_finds_what_grappler_makes_of_an_embedding_lookup(self):
         """TensorFlow's own lookup on a variable becomes a read of the whole of it."""
-        # More rows than anything has that another thread of the process may run meanwhile.
         rows = 100 * ROWS
         table = tf.Variable(tf.ones((rows, 8)))
         bags = tf.RaggedTensor.from_row_splits(tf.constant([1, 2, 2]), [0, 2, 3])
@@ -87,7 +86,9 @@ class WholeReadsTest(tf.test.TestCase):
 
         with recorded_graphs() as graphs:
             lookup(bags.values, bags.row_splits)
-        self.assertLen(whole_reads(graphs, rows), 1)
+        # Another thread of the process may have run a graph meanwhile, which is recorded too.
+        found = [name for name in whole_reads(graphs, rows) if "SimplifyEmbeddingLookup" in name]
+        self.assertLen(found, 1)
 
 
 @pytest.mark.parametrize("form", ["single", "packed", "dict", "kjt"])
