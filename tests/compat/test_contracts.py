@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.optimized_graphs import recorded_graphs
 from tfrec_models._compat import keras as compat_keras
 from tfrec_models._compat import tensorflow as compat_tensorflow
 from tfrec_models._compat.generated_dataset import generated_dataset
@@ -226,6 +227,36 @@ class GeneratedDatasets(TestCase):
             self.assertAllEqual(next(batches), 1.0)
             with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "received a bad row"):
                 next(batches)
+
+
+class OutOfLineContract(TestCase):
+    """A branch that TensorFlow does not copy into the graph that holds it."""
+
+    @staticmethod
+    def root(number):
+        def refuse():
+            text = tf.strings.format("received {}", [number])
+            with tf.control_dependencies([tf.debugging.Assert(False, [text])]):
+                return tf.constant(-1.0)
+
+        branch = compat_tensorflow.out_of_line(refuse)
+        return tf.cond(number >= 0.0, lambda: tf.sqrt(number), branch)
+
+    def test_the_branch_stays_one_operation(self):
+        """The graph that runs has a call in place of the operations of the branch."""
+        traced = tf.function(self.root, input_signature=[tf.TensorSpec([])])
+        with recorded_graphs() as graphs:
+            self.assertAllEqual(traced(4.0), 2.0)
+        operations = {node.op for graph in graphs for node in graph.node}
+        self.assertIn("StatefulPartitionedCall", operations)
+        self.assertIn("Sqrt", operations)
+        self.assertNotIn("StringFormat", operations)
+
+    def test_the_branch_runs_where_it_is_taken(self):
+        """With its own message, in a graph and without."""
+        for function in (self.root, tf.function(self.root)):
+            with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "received -4"):
+                function(tf.constant(-4.0))
 
 
 def release_arrays():

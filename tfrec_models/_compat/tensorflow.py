@@ -21,6 +21,7 @@ __all__ = [
     "has_op_callbacks",
     "in_xla",
     "num_workers",
+    "out_of_line",
     "own_task",
     "reductions_without_gradient",
     "register_read_only_resource_op",
@@ -40,6 +41,22 @@ def has_op_callbacks():
     What it adds to a graph for that has no XLA kernel. There is no public way to ask.
     """
     return op_callbacks.should_invoke_op_callbacks()
+
+
+def out_of_line(branch):
+    """A branch of `tf.cond` as one operation of the graph, for long branches that are rarely taken.
+
+    TensorFlow copies both branches into the graph that holds them, and each run of it passes by all
+    operations of the one that is not taken: for a request of one example more than those that run.
+    The attribute that prevents the copy has no public name. Not for branches that raise, since the
+    message would begin with the names of the functions it was raised in.
+
+    Args:
+        branch: function without arguments, traced as a graph; called as it is outside graphs.
+    """
+    if tf.executing_eagerly():
+        return branch
+    return tf.function(branch, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def own_task():

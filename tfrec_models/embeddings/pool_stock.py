@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from tfrec_models._compat.tensorflow import out_of_line
 from tfrec_models._rows.sharding import is_sharded
 from tfrec_models._rows.sum_repeated_rows import DISTINCT_ROWS
 from tfrec_models.embeddings.gather_single import gather_single
@@ -87,7 +88,11 @@ def pool_in_blocks(store, stack, bags):
         )
         return tf.reshape(blocks.stack(), [-1, stack.embedding_dim])[:num_bags]
 
-    pooled = tf.cond(num_ids <= _BLOCK, lambda: pool(rows, weights, bag_of_id, num_bags), pool_all)
+    pooled = tf.cond(
+        num_ids <= _BLOCK,
+        lambda: pool(rows, weights, bag_of_id, num_bags),
+        out_of_line(pool_all),
+    )
     return bags.arrange(tf.ensure_shape(pooled, [None, stack.embedding_dim]))
 
 
