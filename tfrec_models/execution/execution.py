@@ -19,7 +19,8 @@ class Execution:
     other thread, changes it.
 
     Args:
-        xla: bool, whether interaction, cross and FM layers are compiled with XLA.
+        xla: bool, whether interaction, cross and FM layers are compiled with XLA, but for those in
+            bfloat16 where all devices are processors that multiply it.
         kernels: bool, whether training on CPUs may use the native kernels.
         portable: bool, whether TensorFlow's stock operations alone are used, whatever the other
             two say: in inference, so that `predict` and every export give the same numbers to the
