@@ -1,21 +1,26 @@
 """Training at the shapes that DeepRec publishes, from files to weights.
 
-    python benchmarks/deeprec.py --folder DIR [--rounds 5] [--json FILE]
+    python benchmarks/deeprec.py --folder DIR [--tables printed] [--rounds 5] [--json FILE]
 
 The recipe `deeprec_dlrm`: 26 tables of 10,000 x 16, dense arch [512, 256, 64, 16], over arch [512,
 256, 1], Adam, batches of 512. Rows of Criteo's shape are generated and trained on by `model.fit`
 over `read` of a file of text, of the same rows in Parquet, and of what `convert` makes of them,
 beside the batches of the last from memory. An epoch is a round, in another order each time; rows
-a second are divided by the cores. DeepRec's own figure, 59,068 samples a second in float32 on the
-four cores of a Xeon Platinum 8369HC with its fused lookups, is in
+a second are divided by the cores.
+
+DeepRec's train.py hashes each feature to 10,000 ids, and lists other sizes, 19 million rows in all,
+which `--tables printed` has. DeepRec's own figure, 59,068 samples a second in float32 on the four
+cores of a Xeon Platinum 8369HC with its fused lookups, is in
 https://github.com/DeepRec-AI/DeepRec/blob/main/modelzoo/dlrm/README.md: another machine, and the
 log of Criteo.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
+import resource
 import statistics
 import time
 
@@ -28,6 +33,12 @@ from tfrec_models.datasets import Schema, convert, read
 from tfrec_models.recipes import Recipe, build_model, build_schema, find_recipe
 
 PUBLISHED = 59_068 / 4
+# HASH_BUCKET_SIZES of DeepRec's modelzoo/dlrm/train.py.
+PRINTED = [
+    *(2_500, 2_000, 5_000_000, 1_500_000, 1_000, 100, 20_000, 4_000, 20, 100_000, 10_000),
+    *(5_000_000, 40_000, 100, 100, 3_000_000, 50, 10_000, 4_000, 20, 4_000_000, 100, 100),
+    *(250_000, 400, 100_000),
+]
 
 
 def main():
@@ -37,19 +48,27 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, required=True)
     parser.add_argument("--rows", type=int, default=131_072, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--tables", choices=["used", "printed"], default="used")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--json", metavar="FILE", help="add the results to this file")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
 
     recipe = Recipe.load(find_recipe("deeprec_dlrm"))
     declared = build_schema(recipe)
     # The files written here name their columns themselves.
-    schema = Schema(declared.label, declared.dense, declared.sparse)
+    sparse = declared.sparse
+    if arguments.tables == "printed":
+        sparse = [
+            dataclasses.replace(column, num_ids=size)
+            for column, size in zip(sparse, PRINTED, strict=True)
+        ]
+    schema = Schema(declared.label, declared.dense, sparse)
     batch_size = recipe.data.batch_size
-    sources = datasets(arguments.folder, arguments.rows, schema, batch_size)
+    folder = arguments.folder / arguments.tables
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = datasets(folder, arguments.rows, schema, batch_size)
     model = build_model(recipe, schema)
     rates = {name: [] for name in sources}
     for number in range(arguments.rounds + 1):
@@ -67,13 +86,14 @@ def main():
             name: [round(f(of_source)) for f in (statistics.median, min, max)]
             for name, of_source in rates.items()
         },
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
         "published_by_deeprec": round(PUBLISHED),
     }
     print(json.dumps(found, indent=1))
     if arguments.json:
         file = pathlib.Path(arguments.json)
         results = json.loads(file.read_text()) if file.exists() else {}
-        results[arguments.precision] = found
+        results[f"{arguments.tables}, {arguments.precision}"] = found
         file.write_text(json.dumps(results, indent=1) + "\n")
 
 
