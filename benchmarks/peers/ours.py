@@ -23,7 +23,6 @@ def make(workload, variant):
     from tfrec_models.deepfm import SimpleDeepFMNN
     from tfrec_models.dlrm import DLRM, DLRM_DCN
     from tfrec_models.optimizers import CompositeOptimizer, RowWiseAdagrad
-    from tfrec_models.serving import RequestWriter, export
 
     jobs.set_threads(workload)
     keras.utils.set_random_seed(0)
@@ -110,6 +109,9 @@ def make(workload, variant):
         return jobs.call_job(lambda batch: step(*batch)[0], tensors)
 
     def saved_model():
+        # Here, so that training alone is measured without it and needs no extra of the package.
+        from tfrec_models.serving import RequestWriter, export
+
         with tempfile.TemporaryDirectory() as folder:
             path = export(model, folder)
             loaded = tf.saved_model.load(str(path))

@@ -418,7 +418,7 @@ void TestAll(int64_t threads) {
 
 // Products of all pairs, and their gradients, beside sums in double.
 void TestPairs(int64_t threads) {
-  const int64_t batch = Upto(9), num_sparse = 1 + Upto(9), dim = 1 + Upto(70);
+  const int64_t batch = Upto(9), num_sparse = 1 + Upto(20), dim = 1 + Upto(140);
   const int64_t num = num_sparse + 1, width = dim + num_sparse * num / 2;
   const std::vector<float> dense = Normals(batch * dim), sparse = Normals(batch * num_sparse * dim);
   const std::vector<float> upstream = Normals(batch * width);

@@ -8,10 +8,18 @@ here=$(cd "$(dirname "$0")" && pwd)
 kernels="$here/../../tfrec_models/native/kernels"
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-for sanitizer in address undefined thread; do
-    "${CXX:-g++}" -std=c++17 -O1 -g -Wall -Wextra -Werror -fno-math-errno -fsanitize=$sanitizer \
+run() {
+    "${CXX:-g++}" -std=c++17 -O1 -g -Wall -Wextra -Werror -fno-math-errno "$@" \
         -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS -I "$kernels" -pthread \
-        "$here/fuzz_kernels.cc" -o "$build/$sanitizer"
-    printf '%s: ' "$sanitizer"
-    "$build/$sanitizer" "${1:-300}" "${2:-0}"
+        "$here/fuzz_kernels.cc" -o "$build/fuzz"
+    printf '%s: ' "$*"
+    "$build/fuzz" "$batches" "$seed"
+}
+
+batches=${1:-300}
+seed=${2:-0}
+for sanitizer in address undefined thread; do
+    run -fsanitize=$sanitizer
 done
+# Registers of another width have code of their own.
+run -fsanitize=address,undefined -march=native

@@ -4,6 +4,8 @@ import errno
 import itertools
 import os
 import pathlib
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -468,6 +470,19 @@ def test_a_library_that_cannot_be_loaded(tmp_path):
     library.write_bytes(b"\x7fELF")
     with pytest.raises(builder.UnloadableError, match="cannot be loaded: error: "):
         builder._test(library, Deadline(300.0))
+
+
+def test_rows_are_asked_for_ahead(kernels):
+    """The compiler has kept what asks for rows before their use, which no result depends on."""
+    if not (objdump := shutil.which("objdump")):
+        pytest.skip("no objdump")
+    arguments = [objdump, "--disassemble", "--no-show-raw-insn", str(build(600.0).path)]
+    listing = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    functions = re.findall(r"^[0-9a-f]+ <(\w+)>:\n((?:.+\n)*)", listing, re.MULTILINE)
+    for name, least in (("UpdateRows", 32), ("PoolBags", 4)):
+        found = [code for symbol, code in functions if re.match(rf"_ZN5tfrec\d+{name}I", symbol)]
+        assert len(found) >= least
+        assert all(re.search(r"\bprefetch|\bprfm", code) for code in found)
 
 
 def test_the_self_test_passes(kernels):

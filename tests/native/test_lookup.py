@@ -214,6 +214,52 @@ def test_answers_in_this_process_have_the_stock_bits(pooling, form):
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.parametrize("id_policy", ["drop", "clip"])
+def test_bags_of_one_are_copied_to_the_bit(id_policy):
+    """Single ids `(B, F)` in steps of training and of `predict`: the rows themselves."""
+    ebc = collection(id_policy=id_policy, embedding_dim=5)
+    ebc.build()
+    values = np.random.default_rng(0).normal(size=ebc.variables[0].shape).astype("float32")
+    values[:, 0], values[:, 1], values[:, 2] = -0.0, 1e-40, np.nan
+    ebc.variables[0].assign(values)
+    ids = tf.constant([[3, 8], [-1, 0], [9, 5], [3, 3]])
+    rows = np.clip(ids, 0, ROWS - 1) + np.array([1, 1 + ROWS])
+    kept = ((ids >= 0) & (ids < ROWS)).numpy() | (id_policy == "clip")
+    expected = np.where(kept[..., np.newaxis], values[rows], np.float32(0)).reshape(4, -1)
+
+    def ops(function):
+        graph = function.get_concrete_function().graph
+        return {op.type for op in graph.get_operations()}
+
+    training = tf.function(lambda: ebc(ids, training=True).values())
+    with execution.using(execution.Execution(portable=True, in_process=True)):
+        answer = tf.function(lambda: ebc(ids, training=False).values())
+        assert "TfrecPooledLookup" in ops(answer)
+    assert "TfrecPooledLookup" in ops(training)
+    for function in (training, answer):
+        found = function()
+        assert found.shape == (4, 10)
+        np.testing.assert_array_equal(found.numpy().view("int32"), expected.view("int32"))
+
+
+@pytest.mark.parametrize("id_policy", ["drop", "error"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_bags_of_one_train_as_stock(id_policy, dtype):
+    """Gradients of the rows and of weights; those of dropped ids are no numbers and not read."""
+    ebc = collection(id_policy=id_policy, data_type=dtype, is_weighted=True)
+    ebc.build()
+    ids = np.array([[3, 8], [0, 2], [7, 5], [3, 3]])
+    weights = np.random.default_rng(1).normal(size=ids.shape)
+    if id_policy == "drop":
+        ids[1, 0], weights[1, 0] = -1, np.nan
+    compare(
+        ebc,
+        lambda weights: (tf.constant(ids), weights),
+        tf.constant(weights, tf.float32),
+        atol=1e-6 if dtype == "float32" else 2.0**-7,
+    )
+
+
 def test_only_training_uses_it():
     """Without a tape, and so in anything that is saved, there are TensorFlow's own operations."""
     ebc = collection()

@@ -32,7 +32,23 @@ def gradients(function, dense, sparse, upstream):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
-    ("batch", "num_sparse", "dim"), [(5, 26, 64), (3, 1, 1), (1, 2, 67), (0, 3, 4), (700, 4, 16)]
+    ("batch", "num_sparse", "dim"),
+    [
+        (5, 26, 64),
+        (3, 1, 1),
+        (1, 2, 67),
+        (0, 3, 4),
+        (700, 4, 16),
+        # As many vectors as are multiplied at once, one fewer and one more; whole blocks of numbers
+        # and a rest.
+        (2, 6, 128),
+        (2, 7, 80),
+        (2, 8, 15),
+        (2, 9, 17),
+        (2, 15, 48),
+        (2, 16, 33),
+        (2, 40, 10),
+    ],
 )
 def test_equals_the_stock_interaction(batch, num_sparse, dim, dtype):
     """Products and gradients, of vectors wider and narrower than registers."""
@@ -46,6 +62,28 @@ def test_equals_the_stock_interaction(batch, num_sparse, dim, dtype):
         np.testing.assert_allclose(
             tf.cast(found, tf.float64), wanted, rtol=tolerance, atol=tolerance * dim**0.5
         )
+
+
+def test_rounds_as_casts_do():
+    """Sums of bfloat16 that lie half way between two, are too large, or are no numbers."""
+    big = float(tf.bfloat16.max)
+    pairs = [
+        (1.0, 2.0**-8),
+        (1.0 + 2.0**-7, 2.0**-8),
+        (-1.0, -(2.0**-8)),
+        (1.0, 2.0**-8 + 2.0**-15),
+        (big, big),
+        (np.inf, -np.inf),
+        (np.nan, 1.0),
+        (-0.0, -0.0),
+    ]
+    dense = tf.constant(pairs, tf.bfloat16)
+    products = pair_products(dense, tf.ones([len(pairs), 1, 2], tf.bfloat16))
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.float32(pairs).sum(axis=1)
+    np.testing.assert_array_equal(
+        tf.cast(products[:, 2], tf.float32), tf.cast(tf.cast(sums, tf.bfloat16), tf.float32)
+    )
 
 
 def test_second_gradients():

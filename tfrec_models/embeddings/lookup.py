@@ -6,6 +6,7 @@ picks among them.
 """
 
 from tfrec_models import execution
+from tfrec_models.embeddings.gather_native import gather_native
 from tfrec_models.embeddings.gather_single import gather_single
 from tfrec_models.embeddings.manage_ids import with_admitted_rows
 from tfrec_models.embeddings.pool_native import equals_stock, pool_native
@@ -44,13 +45,16 @@ def choose_path(store, bags, training):
             bits; None does neither.
     """
     chosen = execution.current()
+    is_portable = training is False or chosen.portable
+    may_use_kernels = isinstance(store, VariableRows) and (
+        chosen.in_process and equals_stock(store, bags) if is_portable else training
+    )
+    has_kernels = may_use_kernels and serves(store.variable)
     if bags.is_single:
-        return gather_single
-    has_kernels = isinstance(store, VariableRows)
-    if training is False or chosen.portable:
-        has_kernels = has_kernels and chosen.in_process and equals_stock(store, bags)
-        return pool_native if has_kernels and serves(store.variable) else pool_or_gather
-    return pool_native if training and has_kernels and serves(store.variable) else pool_stock
+        return gather_native if has_kernels else gather_single
+    if has_kernels:
+        return pool_native
+    return pool_or_gather if is_portable else pool_stock
 
 
 def store_of(variable, stack):

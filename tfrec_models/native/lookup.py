@@ -79,7 +79,7 @@ def pool_rows(variable, rows, row_splits, weights=None, mean=False, num_features
     Args:
         variable: `tf.Variable` (num_rows, dim) that the kernels serve.
         rows: int32 or int64 tensor (n,); negative ones are left out of their bag.
-        row_splits: int tensor (bags + 1,).
+        row_splits: int tensor (bags + 1,), or None where every row is a bag.
         weights: tensor (n,) or None.
         mean: bool, whether a bag's sum is divided by the number of its rows.
         num_features: int; if not 1, bags come feature by feature and go out example by example.
@@ -97,7 +97,7 @@ def pool_rows(variable, rows, row_splits, weights=None, mean=False, num_features
     return kernels().tfrec_pooled_lookup(
         table=variable.handle,
         rows=rows,
-        row_splits=[tf.cast(row_splits, tf.int64)],
+        row_splits=[] if row_splits is None else [tf.cast(row_splits, tf.int64)],
         weights=[] if weights is None else [weights],
         T=variable.dtype,
         num_features=num_features,

@@ -4,112 +4,75 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 #include <vector>
 
+#include "lanes.h"
 #include "pool_bags.h"
 
 namespace tfrec {
-
-// Eight numbers, which the compiler keeps in registers of whatever width there are.
-typedef float Lanes __attribute__((vector_size(32)));
-
-inline void Load(const float* from, Lanes* lanes) { std::memcpy(lanes, from, sizeof(*lanes)); }
-
-template <typename T>
-inline void Store(const Lanes& lanes, T* to) {
-  for (int lane = 0; lane < 8; ++lane) to[lane] = static_cast<T>(lanes[lane]);
-}
-
-// The dot products of a vector with `kOthers` others, always in the same sixteen sums.
-template <int kOthers, typename T>
-void Dots(const float* vector, const float* const* others, int64_t dim, T* products) {
-  Lanes low[kOthers] = {}, high[kOthers] = {};
-  int64_t d = 0;
-  for (; d + 16 <= dim; d += 16) {
-    Lanes left, right;
-    Load(vector + d, &left);
-    Load(vector + d + 8, &right);
-    for (int o = 0; o < kOthers; ++o) {
-      Lanes other_left, other_right;
-      Load(others[o] + d, &other_left);
-      Load(others[o] + d + 8, &other_right);
-      low[o] += left * other_left;
-      high[o] += right * other_right;
-    }
-  }
-  for (int o = 0; o < kOthers; ++o) {
-    float rest[16] = {};
-    for (int64_t at = d; at < dim; ++at) rest[at - d] = vector[at] * others[o][at];
-    Lanes rest_low, rest_high;
-    Load(rest, &rest_low);
-    Load(rest + 8, &rest_high);
-    const Lanes sum = (low[o] + rest_low) + (high[o] + rest_high);
-    products[o] = static_cast<T>(((sum[0] + sum[4]) + (sum[2] + sum[6])) +
-                                 ((sum[1] + sum[5]) + (sum[3] + sum[7])));
-  }
-}
-
-// Adds up vectors, each times its scale, for `kSums` sums at once. scales: (kSums, count).
-template <int kSums, typename T>
-void WeightedSums(const float* const* vectors, const float* scales, int64_t count, int64_t dim,
-                  T* sums) {
-  int64_t d = 0;
-  for (; d + 16 <= dim; d += 16) {
-    Lanes low[kSums] = {}, high[kSums] = {};
-    for (int64_t i = 0; i < count; ++i) {
-      Lanes left, right;
-      Load(vectors[i] + d, &left);
-      Load(vectors[i] + d + 8, &right);
-      for (int s = 0; s < kSums; ++s) {
-        low[s] += left * scales[s * count + i];
-        high[s] += right * scales[s * count + i];
-      }
-    }
-    for (int s = 0; s < kSums; ++s) {
-      Store(low[s], sums + s * dim + d);
-      Store(high[s], sums + s * dim + d + 8);
-    }
-  }
-  for (; d < dim; ++d) {
-    for (int s = 0; s < kSums; ++s) {
-      float sum = 0;
-      for (int64_t i = 0; i < count; ++i) sum += vectors[i][d] * scales[s * count + i];
-      sums[s * dim + d] = static_cast<T>(sum);
-    }
-  }
-}
 
 // The vectors of one example as float32: one of `first` and `num_rest` of `rest`.
 template <typename T>
 class Vectors {
  public:
   Vectors(int64_t num_rest, int64_t dim)
-      : num_(num_rest + 1), dim_(dim), at_(num_),
-        buffer_(std::is_same<T, float>::value ? 0 : num_ * dim) {}
+      : num_(num_rest + 1), dim_(dim), num_blocks_((dim + 15) / 16), at_(num_ + kRepeated) {
+    if (!std::is_same<T, float>::value || dim % 16 != 0) blocks_.resize(num_ * num_blocks_);
+  }
 
   void Read(const T* first, const T* rest) {
     for (int64_t i = 0; i < num_; ++i) {
       const T* vector = i == 0 ? first : rest + (i - 1) * dim_;
       if constexpr (std::is_same<T, float>::value) {
-        at_[i] = vector;
-      } else {
-        SetRow(vector, dim_, &buffer_[i * dim_]);
-        at_[i] = &buffer_[i * dim_];
+        if (blocks_.empty()) {
+          at_[i] = vector;
+          continue;
+        }
       }
+      float* copy = blocks_[i * num_blocks_].numbers;
+      SetRow(vector, dim_, copy);
+      at_[i] = copy;
     }
+    std::fill_n(&at_[num_], kRepeated, at_[0]);
   }
 
   int64_t num() const { return num_; }
+  int64_t num_blocks() const { return num_blocks_; }
+  // The vectors, each of `16 * num_blocks()` numbers, zeros at its end; then the first `kRepeated`
+  // times more, so that there are always as many as are multiplied at once.
   const float* const* data() const { return at_.data(); }
-  const float* operator[](int64_t i) const { return at_[i]; }
 
  private:
-  const int64_t num_, dim_;
+  static constexpr int64_t kRepeated = 8;
+  // At the start of a line of the cache: a load across two takes twice as long.
+  struct alignas(64) Block {
+    float numbers[16] = {};
+  };
+
+  const int64_t num_, dim_, num_blocks_;
   std::vector<const float*> at_;
-  std::vector<float> buffer_;
+  std::vector<Block> blocks_;
 };
+
+// The dot products of `kRows` vectors with `kOthers` others, as eight numbers to be added up: always
+// the same sixteen sums.
+template <int kRows, int kOthers>
+inline void Dots(const float* const* rows, const float* const* others, int64_t num_blocks,
+                 Eight (*sums)[8], int first) {
+  Sixteen partial[kRows][kOthers] = {};
+  for (int64_t d = 0; d < 16 * num_blocks; d += 16) {
+    Sixteen row[kRows];
+    for (int r = 0; r < kRows; ++r) row[r] = Sixteen::At(rows[r] + d);
+    for (int o = 0; o < kOthers; ++o) {
+      const Sixteen other = Sixteen::At(others[o] + d);
+      for (int r = 0; r < kRows; ++r) partial[r][o].AddProduct(row[r], other);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int o = 0; o < kOthers; ++o) partial[r][o].Fold(&sums[r][first + o]);
+  }
+}
 
 // The examples [first, last): the vector `dense`, then the products of vectors i < j, row by row.
 //
@@ -118,19 +81,74 @@ template <typename T>
 void PairProducts(const T* dense, const T* sparse, int64_t num_sparse, int64_t dim, int64_t first,
                   int64_t last, T* out) {
   Vectors<T> vectors(num_sparse, dim);
-  const int64_t width = dim + num_sparse * (num_sparse + 1) / 2;
+  const int64_t num = vectors.num(), width = dim + num * (num - 1) / 2;
   for (int64_t example = first; example < last; ++example) {
     const T* first_vector = dense + example * dim;
     vectors.Read(first_vector, sparse + example * num_sparse * dim);
     T* next = std::copy(first_vector, first_vector + dim, out + example * width);
-    for (int64_t i = 0; i < vectors.num(); ++i) {
-      constexpr int kOthers = 4;
-      int64_t j = i + 1;
-      for (; j + kOthers <= vectors.num(); j += kOthers, next += kOthers) {
-        Dots<kOthers>(vectors[i], vectors.data() + j, dim, next);
+    for (int64_t i = 0; i < num; i += kRowsAtOnce) {
+      for (int64_t j = i + 1; j < num; j += 8) {
+        Eight sums[kRowsAtOnce][8];
+        for (int o = 0; o < 8; o += kOthersAtOnce) {
+          Dots<kRowsAtOnce, kOthersAtOnce>(vectors.data() + i, vectors.data() + j + o,
+                                           vectors.num_blocks(), sums, o);
+        }
+        const int end = static_cast<int>(std::min<int64_t>(8, num - j));
+        T* row = next + (j - i - 1);
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          // Vector i + r has no product with itself and with those before it.
+          Eight totals;
+          TotalsOf(sums[r], &totals);
+          StoreSome(totals, std::max<int>(0, static_cast<int>(i - j) + r + 1), end, row);
+          row += num - i - r - 2;
+        }
       }
-      for (; j < vectors.num(); ++j) Dots<1>(vectors[i], vectors.data() + j, dim, next++);
+      for (int r = 0; r < kRowsAtOnce; ++r) next += std::max<int64_t>(0, num - i - r - 1);
     }
+  }
+}
+
+// Adds up vectors, each times its scale, for `kSums` sums of `16 * kBlocks` numbers.
+//
+// vectors: from their number `at` on. scales: (kSums, count).
+template <int kSums, int kBlocks>
+inline void WeightedSums(const float* const* vectors, int64_t at, const float* scales,
+                         int64_t count, Sixteen (&sums)[kSums][kBlocks]) {
+  for (int64_t i = 0; i < count; ++i) {
+    Sixteen blocks[kBlocks];
+    for (int b = 0; b < kBlocks; ++b) blocks[b] = Sixteen::At(vectors[i] + at + 16 * b);
+    for (int s = 0; s < kSums; ++s) {
+      const Sixteen scale = Sixteen::Of(scales[s * count + i]);
+      for (int b = 0; b < kBlocks; ++b) sums[s][b].AddProduct(blocks[b], scale);
+    }
+  }
+}
+
+template <int kSums, int kBlocks, typename T>
+inline void StoreBlocks(const float* const* vectors, int64_t at, const float* scales, int64_t count,
+                        int64_t dim, T* to) {
+  Sixteen sums[kSums][kBlocks] = {};
+  WeightedSums(vectors, at, scales, count, sums);
+  for (int s = 0; s < kSums; ++s) {
+    for (int b = 0; b < kBlocks; ++b) sums[s][b].Store(to + s * dim + at + 16 * b);
+  }
+}
+
+// The same of whole vectors, stored one after the other. to: (kSums, dim).
+template <int kSums, typename T>
+void StoreSums(const float* const* vectors, const float* scales, int64_t count, int64_t dim, T* to) {
+  int64_t at = 0;
+  for (; at + 16 * kBlocksAtOnce <= dim; at += 16 * kBlocksAtOnce) {
+    StoreBlocks<kSums, kBlocksAtOnce>(vectors, at, scales, count, dim, to);
+  }
+  for (; at + 16 <= dim; at += 16) StoreBlocks<kSums, 1>(vectors, at, scales, count, dim, to);
+  if (at == dim) return;
+  Sixteen sums[kSums][1] = {};
+  WeightedSums(vectors, at, scales, count, sums);
+  for (int s = 0; s < kSums; ++s) {
+    T stored[16];
+    sums[s][0].Store(stored);
+    std::copy(stored, stored + (dim - at), to + s * dim + at);
   }
 }
 
@@ -139,7 +157,7 @@ template <typename T>
 void PairGradients(const T* dense, const T* sparse, const T* upstream, int64_t num_sparse,
                    int64_t dim, int64_t first, int64_t last, T* dense_out, T* sparse_out) {
   Vectors<T> vectors(num_sparse, dim);
-  const int64_t num = vectors.num(), width = dim + num_sparse * (num_sparse + 1) / 2;
+  const int64_t num = vectors.num(), width = dim + num * (num - 1) / 2;
   std::vector<float> scales(num * num, 0.0f);  // Symmetric, zeros on the diagonal.
   for (int64_t example = first; example < last; ++example) {
     vectors.Read(dense + example * dim, sparse + example * num_sparse * dim);
@@ -151,20 +169,20 @@ void PairGradients(const T* dense, const T* sparse, const T* upstream, int64_t n
       }
     }
     T* dense_gradient = dense_out + example * dim;
-    WeightedSums<1>(vectors.data(), scales.data(), num, dim, dense_gradient);
+    StoreSums<1>(vectors.data(), scales.data(), num, dim, dense_gradient);
     for (int64_t d = 0; d < dim; ++d) {
       dense_gradient[d] = static_cast<T>(static_cast<float>(dense_gradient[d]) +
                                          static_cast<float>(given[d]));
     }
     T* sparse_gradient = sparse_out + example * num_sparse * dim;
-    constexpr int kSums = 4;
+    auto sums_from = [&](int64_t i) { return &scales[i * num]; };
     int64_t i = 1;
-    for (; i + kSums <= num; i += kSums) {
-      WeightedSums<kSums>(vectors.data(), &scales[i * num], num, dim,
-                          sparse_gradient + (i - 1) * dim);
+    for (; i + kSumsAtOnce <= num; i += kSumsAtOnce) {
+      StoreSums<kSumsAtOnce>(vectors.data(), sums_from(i), num, dim,
+                                     sparse_gradient + (i - 1) * dim);
     }
     for (; i < num; ++i) {
-      WeightedSums<1>(vectors.data(), &scales[i * num], num, dim, sparse_gradient + (i - 1) * dim);
+      StoreSums<1>(vectors.data(), sums_from(i), num, dim, sparse_gradient + (i - 1) * dim);
     }
   }
 }

@@ -26,7 +26,7 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
                 const Step& step, int64_t first, int64_t last) {
   // Rows of a large table are each in another page of memory, and so are those of its slots:
   // they are asked for some rows ahead, all at once.
-  constexpr int64_t kAhead = 6;
+  constexpr int64_t kAhead = 8;
   const int64_t dim = target.dim, slot_dim = Rule::kRowWiseSlot ? 1 : dim;
   std::vector<float> buffer(dim), decayed(step.decay != 0 ? dim : 0);
   auto prefetch = [&](int64_t k) {
