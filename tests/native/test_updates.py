@@ -72,6 +72,31 @@ def test_fused_op_is_used_and_sums_are_not(name):
     assert "TfrecUpdateRows" not in stock
 
 
+@pytest.mark.parametrize("bags", [[0, 2, 3], None])
+def test_gradients_in_bfloat16_are_read_as_they_are(bags):
+    """In mixed precision no float32 copy of them is made, and sums are in float32 all the same."""
+    table, optimizer = tf.Variable(tf.zeros((ROWS, COLUMNS))), optimizers.SGD(1.0)
+    optimizer.build([table])
+    upstream = np.random.default_rng(0).normal(size=(3 if bags is None else 2, COLUMNS))
+    upstream = tf.cast(upstream, tf.bfloat16)
+
+    def step():
+        with tf.GradientTape() as tape:
+            pooled = pool_rows(table, tf.constant([1, 4, 4]), bags)
+            pooled = tf.cast(tf.reshape(pooled, [1, -1, COLUMNS]), tf.bfloat16)
+            loss = tf.reduce_sum(tf.cast(pooled[0] * upstream, tf.float32))
+        optimizer.apply([tape.gradient(loss, table)], [table])
+
+    function = tf.function(step).get_concrete_function()
+    (update,) = (op for op in function.graph.get_operations() if op.type == "TfrecUpdateRows")
+    assert update.get_attr("G") == tf.bfloat16
+    function()
+    given = tf.cast(upstream, tf.float32).numpy()
+    expected = np.zeros((ROWS, COLUMNS), np.float32)
+    np.subtract.at(expected, [1, 4, 4], given if bags is None else given[[0, 0, 1]])
+    np.testing.assert_allclose(table.numpy(), expected, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("name", NATIVE)
 @pytest.mark.parametrize("width", [1, 3, 4, 16, 64, 100])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -57,6 +57,24 @@ def _parts(gradient):
     """Distinct rows, and where each one's gradients lie."""
     gradient = with_distinct_rows(gradient)
     if isinstance(gradient, BagGradient):
-        parts = [gradient.starts], [gradient.places], gradient.scales, gradient.upstream
-        return gradient.indices, *parts
+        upstream = _before_widening(gradient.upstream)
+        return gradient.indices, [gradient.starts], [gradient.places], gradient.scales, upstream
     return gradient.indices, [], [], [], _upstream(gradient)
+
+
+def _before_widening(tensor):
+    """The bfloat16 tensor that a float32 one of a graph is a copy of, else the tensor itself.
+
+    In mixed precision the gradient of a lookup is such a copy, of all rows. The operation reads
+    either, with the same bits, and TensorFlow leaves out a copy that is not used.
+    """
+    if not tf.is_symbolic_tensor(tensor):
+        return tensor
+    op = tensor.op
+    if op.type == "Cast" and op.inputs[0].dtype == tf.bfloat16:
+        return op.inputs[0]
+    if op.type == "Reshape":
+        before = _before_widening(op.inputs[0])
+        if before.dtype != tensor.dtype:
+            return tf.reshape(before, op.inputs[1])
+    return tensor
