@@ -68,12 +68,13 @@ class Worker:
     Args:
         peer: `Peer`.
         workload: `Workload`.
+        python: str, the interpreter that runs it.
 
     Raises:
         Failed: with the child's error, in the constructor too.
     """
 
-    def __init__(self, peer, workload):
+    def __init__(self, peer, workload, python=sys.executable):
         self.peer, self.workload = peer, workload
         self.peak_memory_gb = 0.0
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115, closed in `close`
@@ -92,7 +93,7 @@ class Worker:
             environment["TFREC_MODELS_NATIVE"] = "0"
         spec = json.dumps(dataclasses.asdict(workload))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "peers.worker", peer.module, peer.variant, spec],
+            [python, "-m", "peers.worker", peer.module, peer.variant, spec],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
