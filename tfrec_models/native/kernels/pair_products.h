@@ -108,27 +108,45 @@ void PairProducts(const T* dense, const T* sparse, int64_t num_sparse, int64_t d
   }
 }
 
-// Adds up vectors, each times its scale, for `kSums` sums of `16 * kBlocks` numbers.
+// Adds `kSums` multiples of the vectors [first, last) to sums of `16 * kBlocks` numbers.
 //
-// vectors: from their number `at` on. scales: (kSums, count).
-template <int kSums, int kBlocks>
-inline void WeightedSums(const float* const* vectors, int64_t at, const float* scales,
-                         int64_t count, Sixteen (&sums)[kSums][kBlocks]) {
-  for (int64_t i = 0; i < count; ++i) {
+// vectors: from their number `at` on. scale: of (vector, sum).
+template <int kSums, int kBlocks, typename Scale>
+inline void AddScaled(const float* const* vectors, int64_t at, int64_t first, int64_t last,
+                      const Scale& scale, Sixteen (&sums)[kSums][kBlocks]) {
+  for (int64_t i = first; i < last; ++i) {
     Sixteen blocks[kBlocks];
     for (int b = 0; b < kBlocks; ++b) blocks[b] = Sixteen::At(vectors[i] + at + 16 * b);
     for (int s = 0; s < kSums; ++s) {
-      const Sixteen scale = Sixteen::Of(scales[s * count + i]);
-      for (int b = 0; b < kBlocks; ++b) sums[s][b].AddProduct(blocks[b], scale);
+      const Sixteen factor = Sixteen::Of(scale(i, s));
+      for (int b = 0; b < kBlocks; ++b) sums[s][b].AddProduct(blocks[b], factor);
     }
   }
 }
 
+// The gradients of vectors `k` to `k + kSums`: all vectors, each times the gradient of its product
+// with that one: `upper[i]` has those of vector i with the ones after it.
+template <int kSums, int kBlocks>
+inline void GradientBlocks(const float* const* vectors, int64_t count, const float* const* upper,
+                           int64_t k, int64_t at, Sixteen (&sums)[kSums][kBlocks]) {
+  AddScaled(vectors, at, 0, k, [upper, k](int64_t i, int s) { return upper[i][k + s - i - 1]; },
+            sums);
+  AddScaled(
+      vectors, at, k, k + kSums,
+      [upper, k](int64_t i, int s) {
+        const int64_t j = k + s;
+        return i == j ? 0 : i < j ? upper[i][j - i - 1] : upper[j][i - j - 1];
+      },
+      sums);
+  AddScaled(vectors, at, k + kSums, count,
+            [upper, k](int64_t i, int s) { return upper[k + s][i - k - s - 1]; }, sums);
+}
+
 template <int kSums, int kBlocks, typename T>
-inline void StoreBlocks(const float* const* vectors, int64_t at, const float* scales, int64_t count,
-                        int64_t dim, T* to) {
+inline void StoreBlocks(const float* const* vectors, int64_t count, const float* const* upper,
+                        int64_t k, int64_t at, int64_t dim, T* to) {
   Sixteen sums[kSums][kBlocks] = {};
-  WeightedSums(vectors, at, scales, count, sums);
+  GradientBlocks(vectors, count, upper, k, at, sums);
   for (int s = 0; s < kSums; ++s) {
     for (int b = 0; b < kBlocks; ++b) sums[s][b].Store(to + s * dim + at + 16 * b);
   }
@@ -136,15 +154,16 @@ inline void StoreBlocks(const float* const* vectors, int64_t at, const float* sc
 
 // The same of whole vectors, stored one after the other. to: (kSums, dim).
 template <int kSums, typename T>
-void StoreSums(const float* const* vectors, const float* scales, int64_t count, int64_t dim, T* to) {
+void StoreGradients(const float* const* vectors, int64_t count, const float* const* upper,
+                    int64_t k, int64_t dim, T* to) {
   int64_t at = 0;
   for (; at + 16 * kBlocksAtOnce <= dim; at += 16 * kBlocksAtOnce) {
-    StoreBlocks<kSums, kBlocksAtOnce>(vectors, at, scales, count, dim, to);
+    StoreBlocks<kSums, kBlocksAtOnce>(vectors, count, upper, k, at, dim, to);
   }
-  for (; at + 16 <= dim; at += 16) StoreBlocks<kSums, 1>(vectors, at, scales, count, dim, to);
+  for (; at + 16 <= dim; at += 16) StoreBlocks<kSums, 1>(vectors, count, upper, k, at, dim, to);
   if (at == dim) return;
   Sixteen sums[kSums][1] = {};
-  WeightedSums(vectors, at, scales, count, sums);
+  GradientBlocks(vectors, count, upper, k, at, sums);
   for (int s = 0; s < kSums; ++s) {
     T stored[16];
     sums[s][0].Store(stored);
@@ -157,32 +176,37 @@ template <typename T>
 void PairGradients(const T* dense, const T* sparse, const T* upstream, int64_t num_sparse,
                    int64_t dim, int64_t first, int64_t last, T* dense_out, T* sparse_out) {
   Vectors<T> vectors(num_sparse, dim);
-  const int64_t num = vectors.num(), width = dim + num * (num - 1) / 2;
-  std::vector<float> scales(num * num, 0.0f);  // Symmetric, zeros on the diagonal.
+  const int64_t num = vectors.num(), num_pairs = num * (num - 1) / 2, width = dim + num_pairs;
+  std::vector<float> copy(std::is_same<T, float>::value ? 0 : num_pairs);
+  std::vector<const float*> upper(num);
   for (int64_t example = first; example < last; ++example) {
     vectors.Read(dense + example * dim, sparse + example * num_sparse * dim);
     const T* given = upstream + example * width;
-    const T* next = given + dim;
+    const float* pairs;
+    if constexpr (std::is_same<T, float>::value) {
+      pairs = given + dim;
+    } else {
+      SetRow(given + dim, num_pairs, copy.data());
+      pairs = copy.data();
+    }
     for (int64_t i = 0; i < num; ++i) {
-      for (int64_t j = i + 1; j < num; ++j) {
-        scales[i * num + j] = scales[j * num + i] = static_cast<float>(*next++);
-      }
+      upper[i] = pairs;
+      pairs += num - i - 1;
     }
     T* dense_gradient = dense_out + example * dim;
-    StoreSums<1>(vectors.data(), scales.data(), num, dim, dense_gradient);
+    StoreGradients<1>(vectors.data(), num, upper.data(), 0, dim, dense_gradient);
     for (int64_t d = 0; d < dim; ++d) {
       dense_gradient[d] = static_cast<T>(static_cast<float>(dense_gradient[d]) +
                                          static_cast<float>(given[d]));
     }
     T* sparse_gradient = sparse_out + example * num_sparse * dim;
-    auto sums_from = [&](int64_t i) { return &scales[i * num]; };
     int64_t i = 1;
     for (; i + kSumsAtOnce <= num; i += kSumsAtOnce) {
-      StoreSums<kSumsAtOnce>(vectors.data(), sums_from(i), num, dim,
-                                     sparse_gradient + (i - 1) * dim);
+      StoreGradients<kSumsAtOnce>(vectors.data(), num, upper.data(), i, dim,
+                                  sparse_gradient + (i - 1) * dim);
     }
     for (; i < num; ++i) {
-      StoreSums<1>(vectors.data(), sums_from(i), num, dim, sparse_gradient + (i - 1) * dim);
+      StoreGradients<1>(vectors.data(), num, upper.data(), i, dim, sparse_gradient + (i - 1) * dim);
     }
   }
 }

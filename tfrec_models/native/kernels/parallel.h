@@ -41,6 +41,10 @@ struct Parts {
   }
 };
 
+// Rows of a large table are each in another page of memory, and so are those of its slots: they are
+// asked for so many rows ahead, all at once.
+constexpr int64_t kRowsAhead = 8;
+
 // Asks for a row's first bytes ahead of its use; the processor guesses the rest of a long row.
 template <bool kForWriting>
 inline void PrefetchRow(const void* row, int64_t bytes) {

@@ -13,8 +13,6 @@
 
 namespace tfrec {
 
-constexpr int64_t kRowsAhead = 8;
-
 template <typename T>
 inline void SetRow(const T* __restrict row, int64_t dim, float* __restrict sum) {
   for (int64_t d = 0; d < dim; ++d) sum[d] = static_cast<float>(row[d]);
@@ -134,6 +132,9 @@ void WeightGradients(const T* table, int64_t dim, const Bags<Row>& bags, const T
   for (int64_t bag = first; bag < last; ++bag) {
     const T* __restrict gradient = upstream + bags.PlaceOf(bag) * dim;
     for (int64_t i = bags.First(bag); i < bags.End(bag); ++i) {
+      if (i + kRowsAhead < bags.num_rows_named && bags.rows[i + kRowsAhead] >= 0) {
+        PrefetchRow<false>(table + bags.rows[i + kRowsAhead] * dim, dim * sizeof(T));
+      }
       float dot = 0;
       if (bags.rows[i] >= 0) {
         const T* __restrict row = table + bags.rows[i] * dim;

@@ -80,6 +80,7 @@ void SumRows(const RowGradients<G>& gradients, int64_t first, int64_t last, G* s
   const int64_t dim = gradients.dim;
   std::vector<float> buffer(dim);
   for (int64_t k = first; k < last; ++k) {
+    if (k + kRowsAhead < last) gradients.Prefetch(k + kRowsAhead);
     const float* sum = gradients.Sum(k, buffer.data());
     for (int64_t d = 0; d < dim; ++d) sums[k * dim + d] = static_cast<G>(sum[d]);
   }

@@ -24,9 +24,6 @@ struct Target {
 template <typename Rule, typename T, typename G, typename Row>
 void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>& gradients,
                 const Step& step, int64_t first, int64_t last) {
-  // Rows of a large table are each in another page of memory, and so are those of its slots:
-  // they are asked for some rows ahead, all at once.
-  constexpr int64_t kAhead = 8;
   const int64_t dim = target.dim, slot_dim = Rule::kRowWiseSlot ? 1 : dim;
   std::vector<float> buffer(dim), decayed(step.decay != 0 ? dim : 0);
   auto prefetch = [&](int64_t k) {
@@ -37,9 +34,9 @@ void UpdateRows(const Target<T>& target, const Row* rows, const RowGradients<G>&
     }
     gradients.Prefetch(k);
   };
-  for (int64_t k = first; k < std::min(first + kAhead, last); ++k) prefetch(k);
+  for (int64_t k = first; k < std::min(first + kRowsAhead, last); ++k) prefetch(k);
   for (int64_t k = first; k < last; ++k) {
-    if (k + kAhead < last) prefetch(k + kAhead);
+    if (k + kRowsAhead < last) prefetch(k + kRowsAhead);
     const int64_t row = rows[k];
     float* slots[kMaxSlots] = {};
     for (int s = 0; s < Rule::kSlots; ++s) slots[s] = target.slots[s] + row * slot_dim;
