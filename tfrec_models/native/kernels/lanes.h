@@ -14,34 +14,33 @@ namespace tfrec {
 
 typedef float Eight __attribute__((vector_size(32)));
 
-// Stores the nearest bfloat16 of each number, ties to even.
+// Stores numbers as T, float or bfloat16: of this the nearest, ties to even.
 //
 // Bits, Halves: as many integers of 32 and of 16 bits.
-template <typename Bits, typename Halves, typename Lanes>
-inline void StoreAsBfloat16(const Lanes& numbers, void* to) {
-  Bits bits;
-  std::memcpy(&bits, &numbers, sizeof(bits));
-  const Bits top = bits >> 16;
-  const Bits rounded = (bits + 0x7fff + (top & 1)) >> 16;
-  const Bits not_a_number = (top & 0x8000) | 0x7fc0;
-  const auto is_number = numbers == numbers;
-  Bits mask;
-  std::memcpy(&mask, &is_number, sizeof(mask));
-  const Bits kept = (rounded & mask) | (not_a_number & ~mask);
-  const Halves halves = __builtin_convertvector(kept, Halves);
-  std::memcpy(to, &halves, sizeof(halves));
-}
-
-// T: float or bfloat16.
-template <typename T>
-inline void StoreEight(const Eight& numbers, T* to) {
+template <typename Bits, typename Halves, typename Lanes, typename T>
+inline void StoreAs(const Lanes& numbers, T* to) {
   if constexpr (std::is_same<T, float>::value) {
     std::memcpy(to, &numbers, sizeof(numbers));
   } else {
-    typedef uint32_t Bits __attribute__((vector_size(32)));
-    typedef uint16_t Halves __attribute__((vector_size(16)));
-    StoreAsBfloat16<Bits, Halves>(numbers, to);
+    Bits bits;
+    std::memcpy(&bits, &numbers, sizeof(bits));
+    const Bits top = bits >> 16;
+    const Bits rounded = (bits + 0x7fff + (top & 1)) >> 16;
+    const Bits not_a_number = (top & 0x8000) | 0x7fc0;
+    const auto is_number = numbers == numbers;
+    Bits mask;
+    std::memcpy(&mask, &is_number, sizeof(mask));
+    const Bits kept = (rounded & mask) | (not_a_number & ~mask);
+    const Halves halves = __builtin_convertvector(kept, Halves);
+    std::memcpy(static_cast<void*>(to), &halves, sizeof(halves));
   }
+}
+
+template <typename T>
+inline void StoreEight(const Eight& numbers, T* to) {
+  typedef uint32_t Bits __attribute__((vector_size(32)));
+  typedef uint16_t Halves __attribute__((vector_size(16)));
+  StoreAs<Bits, Halves>(numbers, to);
 }
 
 // Sixteen numbers, and how many such sums fit in the registers.
@@ -57,6 +56,7 @@ struct Sixteen {
     std::memcpy(&numbers.all, from, sizeof(numbers.all));
     return numbers;
   }
+  // The same number sixteen times.
   static Sixteen Of(float number) { return {number - Lanes{}}; }
   void AddProduct(const Sixteen& a, const Sixteen& b) { all += a.all * b.all; }
   // The first eight plus the last eight.
@@ -69,13 +69,9 @@ struct Sixteen {
   }
   template <typename T>
   void Store(T* to) const {
-    if constexpr (std::is_same<T, float>::value) {
-      std::memcpy(to, &all, sizeof(all));
-    } else {
-      typedef uint32_t Bits __attribute__((vector_size(64)));
-      typedef uint16_t Halves __attribute__((vector_size(32)));
-      StoreAsBfloat16<Bits, Halves>(all, to);
-    }
+    typedef uint32_t Bits __attribute__((vector_size(64)));
+    typedef uint16_t Halves __attribute__((vector_size(32)));
+    StoreAs<Bits, Halves>(all, to);
   }
 };
 #else
