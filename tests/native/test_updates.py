@@ -97,6 +97,35 @@ def test_gradients_in_bfloat16_are_read_as_they_are(bags):
     np.testing.assert_allclose(table.numpy(), expected, rtol=1e-6, atol=0)
 
 
+def test_an_update_waits_for_checks_of_its_gradient():
+    """A check that the float32 copy of a gradient waits for: what it refuses changes no table."""
+    table, optimizer = tf.Variable(tf.ones((ROWS, COLUMNS))), optimizers.SGD(1.0)
+    optimizer.build([table])
+
+    @tf.custom_gradient
+    def refused(pooled):
+        def gradient(upstream):
+            upstream = tf.cast(upstream, tf.bfloat16)
+            check = tf.debugging.Assert(tf.reduce_all(upstream < 0), ["refused"])
+            with tf.control_dependencies([check]):
+                return tf.cast(upstream, tf.float32)
+
+        return tf.identity(pooled), gradient
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(refused(pool_rows(table, tf.constant([1, 2]), None)))
+        optimizer.apply([tape.gradient(loss, table)], [table])
+
+    graph = step.get_concrete_function().graph
+    (update,) = (op for op in graph.get_operations() if op.type == "TfrecUpdateRows")
+    assert update.get_attr("G") == tf.float32
+    with pytest.raises(tf.errors.InvalidArgumentError, match="refused"):
+        step()
+    np.testing.assert_array_equal(table.numpy(), 1)
+
+
 @pytest.mark.parametrize("name", NATIVE)
 @pytest.mark.parametrize("width", [1, 3, 4, 16, 64, 100])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -49,10 +49,12 @@ def choose_path(store, bags, training):
     may_use_kernels = isinstance(store, VariableRows) and (
         chosen.in_process and equals_stock(store, bags) if is_portable else training
     )
-    has_kernels = may_use_kernels and serves(store.variable)
     if bags.is_single:
+        # `predict` would gain little, and its first call would wait for the compiler.
+        may_use_kernels = may_use_kernels and (training or chosen.infers_as_it_trains)
+        has_kernels = may_use_kernels and serves(store.variable)
         return gather_native if has_kernels else gather_single
-    if has_kernels:
+    if may_use_kernels and serves(store.variable):
         return pool_native
     return pool_or_gather if is_portable else pool_stock
 

@@ -71,6 +71,9 @@ def _before_widening(tensor):
     if not tf.is_symbolic_tensor(tensor):
         return tensor
     op = tensor.op
+    if op.control_inputs:
+        # What the copy waits for, such as a check of the gradient, the update waits for.
+        return tensor
     if op.type == "Cast" and op.inputs[0].dtype == tf.bfloat16:
         return op.inputs[0]
     if op.type == "Reshape":
