@@ -6,12 +6,11 @@ picks among them.
 """
 
 from tfrec_models import execution
-from tfrec_models.embeddings.gather_native import gather_native
 from tfrec_models.embeddings.gather_single import gather_single
 from tfrec_models.embeddings.manage_ids import with_admitted_rows
 from tfrec_models.embeddings.pool_native import equals_stock, pool_native
 from tfrec_models.embeddings.pool_stock import pool_or_gather, pool_stock
-from tfrec_models.embeddings.table_rows import VariableRows
+from tfrec_models.embeddings.table_rows import KernelRows, VariableRows
 from tfrec_models.native.lookup import serves
 
 
@@ -52,11 +51,15 @@ def choose_path(store, bags, training):
     if bags.is_single:
         # `predict` would gain little, and its first call would wait for the compiler.
         may_use_kernels = may_use_kernels and (training or chosen.infers_as_it_trains)
-        has_kernels = may_use_kernels and serves(store.variable)
-        return gather_native if has_kernels else gather_single
+        return gather_by_kernel if may_use_kernels and serves(store.variable) else gather_single
     if may_use_kernels and serves(store.variable):
         return pool_native
     return pool_or_gather if is_portable else pool_stock
+
+
+def gather_by_kernel(store, stack, bags):
+    """As `gather_single`, which differs in what reads the rows alone."""
+    return gather_single(KernelRows(store.variable), stack, bags)
 
 
 def store_of(variable, stack):

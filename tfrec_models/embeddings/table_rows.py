@@ -5,6 +5,7 @@ import abc
 import tensorflow as tf
 
 from tfrec_models._rows.sharding import gather_rows
+from tfrec_models.native.lookup import pool_rows
 
 
 class VariableRows:
@@ -21,6 +22,15 @@ class VariableRows:
     def read_rows(self, rows):
         """Returns one row for each of `rows`."""
         return gather_rows(self.variable, rows)
+
+
+class KernelRows(VariableRows):
+    """The rows of a variable that the kernels serve, each asked for ahead of its use."""
+
+    def read_rows(self, rows):
+        embeddings = pool_rows(self.variable, tf.reshape(rows, [-1]), None)
+        shape = [-1 if size is None else size for size in rows.shape]
+        return tf.reshape(embeddings, [*shape, self.variable.shape[1]])
 
 
 class DecodedRows(abc.ABC):

@@ -109,9 +109,13 @@ def pool_rows(variable, rows, row_splits, weights=None, mean=False, num_features
 def _pooled_lookup_gradient(op, upstream):
     num_splits, num_features = op.get_attr("num_splits"), op.get_attr("num_features")
     table, rows, *rest = op.inputs
+    # Of the type of a gather's, and of the zeros of a branch without a lookup.
+    shape = tf.raw_ops.VariableShape(input=table, out_type=rows.dtype)
+    if not rest and not num_splits:
+        # A gather's gradient, repeats and all: every optimizer does with it what it does there.
+        return [tf.IndexedSlices(upstream, rows, shape), None]
     splits, weights = rest[:num_splits], rest[num_splits:]
     transposed = transpose_bags(rows, splits, weights, num_features, op.get_attr("mean"))
-    shape = tf.raw_ops.VariableShape(input=table, out_type=tf.int64)
     gradients = [BagGradient(*transposed, upstream, shape), None, *[None] * num_splits]
     if weights:
         gradients.append(
