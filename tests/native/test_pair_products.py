@@ -77,13 +77,17 @@ def test_rounds_as_casts_do():
         (np.nan, 1.0),
         (-0.0, -0.0),
     ]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = tf.cast(tf.cast(np.float32(pairs).sum(axis=1), tf.bfloat16), tf.float32)
     dense = tf.constant(pairs, tf.bfloat16)
     products = pair_products(dense, tf.ones([len(pairs), 1, 2], tf.bfloat16))
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums = np.float32(pairs).sum(axis=1)
-    np.testing.assert_array_equal(
-        tf.cast(products[:, 2], tf.float32), tf.cast(tf.cast(sums, tf.bfloat16), tf.float32)
-    )
+    np.testing.assert_array_equal(tf.cast(products[:, 2], tf.float32), sums)
+    # The gradient of a vector whose products with two others, the pairs, have the gradient 1.
+    first, second = tf.constant(np.tile(np.transpose(pairs), 2), tf.bfloat16)
+    dense, sparse = first[tf.newaxis], tf.stack([tf.ones_like(second), second])[tf.newaxis]
+    upstream = tf.constant([[0.0] * len(first) + [1.0, 0.0, 1.0]], tf.bfloat16)
+    found = gradients(pair_products, dense, sparse, upstream)[2][0, 0]
+    np.testing.assert_array_equal(tf.cast(found, tf.float32), np.tile(sums, 2))
 
 
 def test_second_gradients():

@@ -46,7 +46,7 @@ def pool_native(store, stack, bags):
 
 
 def equals_stock(store, bags):
-    """Whether the kernels give the bits of `pool_stock`, which sums in the same order.
+    """Whether the kernels give the bits of TensorFlow's operations, in whose order they sum.
 
     Weighted rows are rounded before they are added there, and not by every processor here.
 

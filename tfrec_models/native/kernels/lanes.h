@@ -43,7 +43,8 @@ inline void StoreEight(const Eight& numbers, T* to) {
   StoreAs<Bits, Halves>(numbers, to);
 }
 
-// Sixteen numbers, and how many such sums fit in the registers.
+// Sixteen numbers, and how many such sums fit in the registers: products of so many vectors with so
+// many others, or so many sums of so many times sixteen numbers.
 #ifdef __AVX512F__
 constexpr int kRowsAtOnce = 2, kOthersAtOnce = 8, kBlocksAtOnce = 4, kSumsAtOnce = 6;
 
