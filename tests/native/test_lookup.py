@@ -1,5 +1,7 @@
 """The native lookup equals TensorFlow's: forward, gradients, id policies."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -260,11 +262,10 @@ def test_bags_of_one_train_as_stock(id_policy, dtype):
     if id_policy == "drop":
         ids[1, 0], weights[1, 0] = -1, np.nan
     found = []
-    for enabled in (True, False):
-        native.set_native_enabled(enabled)
+    for scope in (contextlib.nullcontext, native.native_disabled):
         given = tf.constant(weights, tf.float32)
-        outputs, gradients = run(ebc, lambda weights: (tf.constant(ids), weights), given)
-        native.set_native_enabled(True)
+        with scope():
+            outputs, gradients = run(ebc, lambda weights: (tf.constant(ids), weights), given)
         assert not isinstance(gradients[0], BagGradient)
         found.append([tf.cast(tf.convert_to_tensor(t), tf.float32) for t in (outputs, *gradients)])
     atol = 1e-6 if dtype == "float32" else 2.0**-7
@@ -279,16 +280,14 @@ def test_gradients_of_gradients():
     table, ids = ebc.variables[0].value, tf.constant([[3, 8], [0, 2], [3, 3]])
     weights = tf.constant(np.random.default_rng(0).normal(size=(3, 2)), tf.float32)
     found = []
-    for enabled in (True, False):
-        native.set_native_enabled(enabled)
-        with tf.GradientTape() as outer:
+    for scope in (contextlib.nullcontext, native.native_disabled):
+        with scope(), tf.GradientTape() as outer:
             outer.watch(weights)
             with tf.GradientTape() as inner:
                 inner.watch(weights)
                 loss = tf.reduce_sum(ebc((ids, weights), training=True).values() ** 3)
             gradients = inner.gradient(loss, [table, weights])
             penalty = sum(tf.reduce_sum(tf.convert_to_tensor(g) ** 2) for g in gradients)
-        native.set_native_enabled(True)
         found.append([tf.convert_to_tensor(g) for g in outer.gradient(penalty, [table, weights])])
     for ours, stock in zip(*found, strict=True):
         np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-6)
@@ -298,17 +297,15 @@ def test_gradients_of_gradients():
 def test_optimizers_of_keras_do_as_without(optimizer):
     """They take gradients of an id that occurs twice one by one, with the kernels and without."""
     found = []
-    for enabled in (True, False):
-        native.set_native_enabled(enabled)
+    for scope in (contextlib.nullcontext, native.native_disabled):
         ebc, chosen = collection(), keras.optimizers.get(optimizer)
         ebc.build()
         ebc.variables[0].assign(tf.ones_like(ebc.variables[0].value))
         for _ in range(3):
-            with tf.GradientTape() as tape:
+            with scope(), tf.GradientTape() as tape:
                 output = ebc(tf.constant([[1, 2], [1, 2], [3, 2]]), training=True).values()
                 loss = tf.reduce_sum(output**2)
             chosen.apply([tape.gradient(loss, ebc.variables[0].value)], ebc.variables)
-        native.set_native_enabled(True)
         found.append(ebc.variables[0].numpy())
     np.testing.assert_allclose(*found, rtol=1e-6)
 
@@ -329,7 +326,6 @@ def test_a_lookup_in_one_branch():
         return tf.convert_to_tensor(tape.gradient(loss, table))
 
     expected = np.zeros(table.shape)
-
     np.add.at(expected, [2, 2, 3 + ROWS, 4 + ROWS], 1)
     np.testing.assert_array_equal(gradient(tf.constant(True)), expected)
     np.testing.assert_array_equal(gradient(tf.constant(False)), 0)
